@@ -1,6 +1,8 @@
 #include "libs/api/json.h"
 
 #include <set>
+#include <string>
+#include <vector>
 
 namespace sandgate::api {
 namespace {

@@ -1,0 +1,112 @@
+#include "libs/api/approval.h"
+
+namespace sandgate::api {
+namespace {
+
+constexpr ApprovalPhase kPhases[] = {ApprovalPhase::kPending, ApprovalPhase::kApproved,
+                                     ApprovalPhase::kDenied, ApprovalPhase::kExpired};
+
+ApprovalSummary SummaryFromJson(const Json& json) {
+  ApprovalSummary summary;
+  summary.tool = StringOr(json, "tool");
+  summary.language = StringOr(json, "language");
+  summary.code_excerpt = StringOr(json, "codeExcerpt");
+  summary.code_bytes = IntOr(json, "codeBytes");
+  summary.domains = StringsFromJson(Member(json, "domains"));
+  summary.timeout_seconds = IntOr(json, "timeoutSeconds");
+  summary.sandbox_runs = IntOr(json, "sandboxRuns");
+  summary.text = StringOr(json, "text");
+  return summary;
+}
+
+base::Result<ApprovalRequest> RequestFromJson(const Json& json) {
+  ApprovalRequest request;
+  request.execution_name = StringOr(json, "executionName");
+  request.execution_uid = StringOr(json, "executionUID");
+  request.sandbox_name = StringOr(json, "sandboxName");
+  request.sandbox_uid = StringOr(json, "sandboxUID");
+  const auto risk = ParseRisk(StringOr(json, "risk"));
+  const auto expires_at = TimeFromJson(json, "expiresAt");
+  if (!risk || !expires_at) {
+    return base::Status(base::Code::kInvalidArgument,
+                        "spec.request: risk and expiresAt must be set");
+  }
+  request.risk = *risk;
+  request.expires_at = *expires_at;
+  request.reasons = StringsFromJson(Member(json, "reasons"));
+  request.requester = StringOr(json, "requester");
+  request.requester_uid = StringOr(json, "requesterUID");
+  request.summary = SummaryFromJson(Member(json, "summary"));
+  request.spec_hash = StringOr(json, "specHash");
+  request.policy_revision = StringOr(json, "policyRevision");
+  return request;
+}
+
+// Anything that is not exactly "Approved" is a denial.
+std::optional<ApprovalDecision> DecisionFromJson(const Json& json) {
+  if (!json.is_object()) return std::nullopt;
+  const bool approved = StringOr(json, "verdict") == "Approved";
+  return ApprovalDecision{approved ? Verdict::kApproved : Verdict::kDenied,
+                          StringOr(json, "reason"), StringOr(json, "decidedBy")};
+}
+
+}  // namespace
+
+const char* ApprovalPhaseName(ApprovalPhase phase) {
+  switch (phase) {
+    case ApprovalPhase::kPending:
+      return "Pending";
+    case ApprovalPhase::kApproved:
+      return "Approved";
+    case ApprovalPhase::kDenied:
+      return "Denied";
+    case ApprovalPhase::kExpired:
+      return "Expired";
+  }
+  return "";
+}
+
+std::optional<ApprovalPhase> ParseApprovalPhase(std::string_view name) {
+  for (const ApprovalPhase phase : kPhases) {
+    if (name == ApprovalPhaseName(phase)) return phase;
+  }
+  return std::nullopt;
+}
+
+base::Result<Approval> Approval::FromJson(const Json& json) {
+  Approval approval;
+  approval.meta = MetaFromJson(json);
+  const Json& spec = Member(json, "spec");
+  base::Result<ApprovalRequest> request = RequestFromJson(Member(spec, "request"));
+  if (!request.ok()) return request.status();
+  approval.request = std::move(request).value();
+  approval.decision = DecisionFromJson(Member(spec, "decision"));
+  approval.phase = ParseApprovalPhase(StringOr(Member(json, "status"), "phase"));
+  return approval;
+}
+
+Json ToJson(const ApprovalRequest& request) {
+  Json json = {{"executionName", request.execution_name},
+               {"executionUID", request.execution_uid},
+               {"sandboxName", request.sandbox_name},
+               {"sandboxUID", request.sandbox_uid},
+               {"risk", RiskName(request.risk)},
+               {"reasons", request.reasons},
+               {"requester", request.requester},
+               {"summary",
+                {{"tool", request.summary.tool},
+                 {"language", request.summary.language},
+                 {"codeExcerpt", request.summary.code_excerpt},
+                 {"codeBytes", request.summary.code_bytes},
+                 {"domains", request.summary.domains},
+                 {"timeoutSeconds", request.summary.timeout_seconds},
+                 {"sandboxRuns", request.summary.sandbox_runs},
+                 {"text", request.summary.text}}},
+               {"specHash", request.spec_hash},
+               {"policyRevision", request.policy_revision},
+               {"expiresAt", base::FormatTime(request.expires_at)}};
+  if (!request.requester_uid.empty()) json["requesterUID"] = request.requester_uid;
+  return json;
+}
+
+}  // namespace sandgate::api
