@@ -12,9 +12,11 @@ ApprovalSummary SummaryFromJson(const Json& json) {
   summary.language = StringOr(json, "language");
   summary.code_excerpt = StringOr(json, "codeExcerpt");
   summary.code_bytes = IntOr(json, "codeBytes");
+  summary.code_lines = IntOr(json, "codeLines");
   summary.domains = StringsFromJson(Member(json, "domains"));
   summary.timeout_seconds = IntOr(json, "timeoutSeconds");
   summary.sandbox_runs = IntOr(json, "sandboxRuns");
+  summary.image = StringOr(json, "image");
   summary.text = StringOr(json, "text");
   return summary;
 }
@@ -81,7 +83,9 @@ base::Result<Approval> Approval::FromJson(const Json& json) {
   if (!request.ok()) return request.status();
   approval.request = std::move(request).value();
   approval.decision = DecisionFromJson(Member(spec, "decision"));
-  approval.phase = ParseApprovalPhase(StringOr(Member(json, "status"), "phase"));
+  const Json& status = Member(json, "status");
+  approval.phase = ParseApprovalPhase(StringOr(status, "phase"));
+  approval.message = StringOr(status, "message");
   return approval;
 }
 
@@ -98,9 +102,11 @@ Json ToJson(const ApprovalRequest& request) {
                  {"language", request.summary.language},
                  {"codeExcerpt", request.summary.code_excerpt},
                  {"codeBytes", request.summary.code_bytes},
+                 {"codeLines", request.summary.code_lines},
                  {"domains", request.summary.domains},
                  {"timeoutSeconds", request.summary.timeout_seconds},
                  {"sandboxRuns", request.summary.sandbox_runs},
+                 {"image", request.summary.image},
                  {"text", request.summary.text}}},
                {"specHash", request.spec_hash},
                {"policyRevision", request.policy_revision},

@@ -16,10 +16,12 @@ struct ApprovalSummary {
   std::string language;
   std::string code_excerpt;  // at most kMaxExcerptBytes
   int64_t code_bytes = 0;
+  int64_t code_lines = 0;
   std::vector<std::string> domains;
   int64_t timeout_seconds = 0;
   int64_t sandbox_runs = 0;  // runs that ended in this sandbox before the request
-  std::string text;          // one line of prose
+  std::string image;
+  std::string text;  // one line of prose
 };
 
 inline constexpr size_t kMaxExcerptBytes = 4096;
@@ -53,6 +55,7 @@ struct Approval {
   ApprovalRequest request;
   std::optional<ApprovalDecision> decision;
   std::optional<ApprovalPhase> phase;  // absent: created, not yet set Pending
+  std::string message;                 // why it was settled, when not by the verdict alone
 
   static base::Result<Approval> FromJson(const Json& json);
 };

@@ -55,19 +55,6 @@ std::optional<SandboxPhase> ParseSandboxPhase(std::string_view name) {
   return std::nullopt;
 }
 
-std::optional<EffectiveLimits> EffectiveFromJson(const Json& json) {
-  if (!json.is_object()) return std::nullopt;
-  EffectiveLimits limits;
-  limits.memory_bytes = QuantityUnits(QuantityText(json, "memory")).value_or(0);
-  limits.cpu_millis = QuantityMillis(QuantityText(json, "cpu")).value_or(0);
-  limits.disk_bytes = QuantityUnits(QuantityText(json, "disk")).value_or(0);
-  limits.timeout_seconds = IntOr(json, "timeoutSeconds");
-  limits.output_bytes = IntOr(json, "outputBytes");
-  limits.image = StringOr(json, "image");
-  limits.allowed_domains = StringsFromJson(Member(json, "allowedDomains"));
-  return limits;
-}
-
 SandboxStatus StatusFromJson(const Json& json) {
   SandboxStatus status;
   status.observed_generation = IntOr(json, "observedGeneration");
@@ -76,6 +63,7 @@ SandboxStatus StatusFromJson(const Json& json) {
   status.pod_ip = StringOr(json, "podIP");
   status.pod_uid = StringOr(json, "podUID");
   status.image_id = StringOr(json, "imageID");
+  status.runner_boot_id = StringOr(json, "runnerBootID");
   status.effective = EffectiveFromJson(Member(json, "effective"));
   status.conditions = ConditionsFromJson(Member(json, "conditions"));
   return status;
@@ -122,6 +110,27 @@ const char* SandboxPhaseName(SandboxPhase phase) {
   return "";
 }
 
+std::optional<EffectiveLimits> EffectiveFromJson(const Json& json) {
+  if (!json.is_object()) return std::nullopt;
+  EffectiveLimits limits;
+  limits.memory_bytes = QuantityUnits(QuantityText(json, "memory")).value_or(0);
+  limits.cpu_millis = QuantityMillis(QuantityText(json, "cpu")).value_or(0);
+  limits.disk_bytes = QuantityUnits(QuantityText(json, "disk")).value_or(0);
+  limits.timeout_seconds = IntOr(json, "timeoutSeconds");
+  limits.output_bytes = IntOr(json, "outputBytes");
+  limits.image = StringOr(json, "image");
+  limits.allowed_domains = StringsFromJson(Member(json, "allowedDomains"));
+  return limits;
+}
+
+Json ToJson(const EffectiveLimits& limits) {
+  return {
+      {"memory", BytesText(limits.memory_bytes)}, {"cpu", std::to_string(limits.cpu_millis) + "m"},
+      {"disk", BytesText(limits.disk_bytes)},     {"timeoutSeconds", limits.timeout_seconds},
+      {"outputBytes", limits.output_bytes},       {"image", limits.image},
+      {"allowedDomains", limits.allowed_domains}};
+}
+
 base::Result<Sandbox> Sandbox::FromJson(const Json& json) {
   Sandbox sandbox;
   sandbox.meta = MetaFromJson(json);
@@ -142,16 +151,8 @@ Json ToJson(const SandboxStatus& status) {
   put("podIP", status.pod_ip);
   put("podUID", status.pod_uid);
   put("imageID", status.image_id);
-  if (status.effective) {
-    const EffectiveLimits& limits = *status.effective;
-    json["effective"] = {{"memory", BytesText(limits.memory_bytes)},
-                         {"cpu", std::to_string(limits.cpu_millis) + "m"},
-                         {"disk", BytesText(limits.disk_bytes)},
-                         {"timeoutSeconds", limits.timeout_seconds},
-                         {"outputBytes", limits.output_bytes},
-                         {"image", limits.image},
-                         {"allowedDomains", limits.allowed_domains}};
-  }
+  put("runnerBootID", status.runner_boot_id);
+  if (status.effective) json["effective"] = ToJson(*status.effective);
   json["conditions"] = ToJson(status.conditions);
   return json;
 }

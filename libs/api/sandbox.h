@@ -42,6 +42,9 @@ struct EffectiveLimits {
   bool operator==(const EffectiveLimits&) const = default;
 };
 
+Json ToJson(const EffectiveLimits& limits);
+std::optional<EffectiveLimits> EffectiveFromJson(const Json& json);  // nullopt: not an object
+
 enum class SandboxPhase { kPending, kReady, kFailed, kTerminating };
 const char* SandboxPhaseName(SandboxPhase phase);
 
@@ -49,6 +52,7 @@ struct SandboxStatus {
   int64_t observed_generation = 0;
   std::optional<SandboxPhase> phase;  // absent: not yet seen by the operator
   std::string pod_name, pod_ip, pod_uid, image_id;
+  std::string runner_boot_id;  // this start of the runner in the pod
   std::optional<EffectiveLimits> effective;
   Conditions conditions;
 };
