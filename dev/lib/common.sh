@@ -1,6 +1,9 @@
 # Sourced by the scripts in dev/: where state lives, and how a script speaks and stops.
 # shellcheck shell=bash
 
+# Otherwise a failure inside $(...) goes unnoticed.
+shopt -s inherit_errexit
+
 # The one directory for caches and for the running cluster's state. Nothing is written elsewhere.
 SANDGATE_HOME=${SANDGATE_HOME:-${HOME:?}/.cache/sandgate}
 export SANDGATE_HOME
