@@ -1,9 +1,13 @@
 // A small Kubernetes client: the verbs, on JSON. Typed structs are libs/api's.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libs/api/json.h"
@@ -68,13 +72,18 @@ enum class PatchType { kMerge, kJson, kApply };
 // One identity's view of the API server. Thread-safe; calls block. Failures carry the API
 // server's own message (Status.message), cut at 8 KiB. 409 on create with reason AlreadyExists is
 // kAlreadyExists, any other 409 kConflict; 422 and 400 are kInvalidArgument; "request is too
-// large" (HTTP 500) and 413 are kResourceExhausted; 429 waits at most Retry-After once.
+// large" (HTTP 500) and 413 are kResourceExhausted; 429 waits for its Retry-After once (at most
+// 5 s) and is kResourceExhausted then. kUnavailable: certainly not carried out (503, or never
+// sent). kDeadlineExceeded, kInternal and kCancelled of a write: it MAY have been carried out.
 class Api {
  public:
   explicit Api(std::shared_ptr<rest::Transport> transport, std::string bearer_token = "");
 
   // The same API server with another caller's token; shares the connections.
   Api WithToken(std::string bearer_token) const;
+  // The same identity; its calls end with kCancelled soon after `stop` was requested (a write MAY
+  // have been carried out).
+  Api WithStop(std::stop_token stop) const;
 
   base::Result<api::Json> Get(const Resource& resource, const std::string& ns,
                               const std::string& name) const;
@@ -100,6 +109,14 @@ class Api {
   base::Status DeleteCollection(const Resource& resource, const std::string& ns,
                                 const ListOptions& options) const;
 
+  // Reads a watch (of `resource` in `ns`) from `options.resource_version`, event by event; see
+  // rest::Transport::Stream. The server ends it after about `server_timeout`. A status that is not
+  // 200 is returned as its Status (410: kGone).
+  base::Status Watch(const Resource& resource, const std::string& ns, const ListOptions& options,
+                     std::chrono::seconds server_timeout, std::chrono::milliseconds idle,
+                     std::stop_token stop,
+                     const std::function<bool(std::string_view line)>& on_line) const;
+
   const std::shared_ptr<rest::Transport>& transport() const { return transport_; }
 
  private:
@@ -108,6 +125,7 @@ class Api {
 
   std::shared_ptr<rest::Transport> transport_;
   std::string token_;
+  std::stop_token stop_;
 };
 
 // Credentials: $KUBECONFIG or `path` if given, else the pod's service account.

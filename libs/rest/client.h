@@ -10,7 +10,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "libs/base/status.h"
 
@@ -24,6 +24,7 @@ struct Request {
   std::string bearer_token;  // "" = the client's own credentials. A secret.
   std::chrono::milliseconds deadline{10'000};
   size_t max_response_bytes = 32 * 1024 * 1024;
+  std::stop_token stop;  // requested: Do ends soon with kCancelled
 };
 
 struct Response {
@@ -37,8 +38,12 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
-  // Any HTTP status is an ok Result. kUnavailable: certainly not carried out.
-  // kDeadlineExceeded, kInternal: MAY have been carried out.
+  // Any HTTP status is an ok Result. kUnavailable: certainly not carried out (not reachable, not
+  // proven to be the API server, or no free connection in time). kInvalidArgument: never sent (a
+  // method, path or token that could break out of its header line). kDeadlineExceeded, kCancelled,
+  // kInternal, kResourceExhausted (the answer is larger than asked for): MAY have been carried out.
+  // A kept connection that the server closed meanwhile is replaced and the request sent again, so a
+  // create can meet its own first try as AlreadyExists: names are deterministic for that reason.
   virtual base::Result<Response> Do(const Request& request) = 0;
 
   // Reads a long answer line by line (a watch). `on_line` runs on the calling thread and returns
@@ -59,7 +64,7 @@ struct Config {
   std::string token_file;              // re-read at most once a minute, and after a 401
   std::string client_certificate_pem;  // or both of these
   std::string client_key_pem;
-  int max_parallel = 16;
+  int max_parallel = 16;  // calls at a time; streams do not count
 };
 
 base::Result<std::unique_ptr<Transport>> CreateTransport(Config config);
