@@ -1,0 +1,100 @@
+"""Sandgate in the cluster: its chart, and what callers need to know to use it."""
+
+import base64
+import json
+import os
+import shlex
+import subprocess
+
+from sandgate_dev import children, cluster, images, state
+
+RELEASE = "sandgate"
+GATEWAY_SERVICE = "sandgate-gateway"
+GATEWAY_SECRET = "sandgate-gateway-tls"
+GATEWAY_CA = state.STATE / "gateway-ca.crt"
+TOKEN_DURATION = "8h"
+USER_ROLES = {"approver": "alice", "second-approver": "bob", "viewer": "carol"}
+ACCOUNT_ROLES = ("agent", "second-agent")
+
+
+def install():
+    """Helm's upgrade --install, then waits until operator and gateway are Available."""
+    if not state.KUBECONFIG.exists():
+        state.die("the cluster is not up: run dev/cluster up")
+    built = images.build(["sandgate"])
+    (reference, _), = built.items()
+    repository, tag = reference.rsplit(":", 1)
+    with cluster.locked():
+        with cluster.stage("sandgate image"):
+            images.load(built, cluster.environment())
+        with cluster.stage("helm upgrade --install"):
+            done = subprocess.run(
+                ["helm", "upgrade", "--install", RELEASE, str(state.ROOT / "charts" / "sandgate"),
+                 f"--namespace={state.SYSTEM_NAMESPACE}", "--create-namespace",
+                 # The tag holds a hash of the programs, so that a new build is a new rollout.
+                 f"--set=image.repository={repository},image.tag={tag}",
+                 "--wait", "--timeout=180s"],
+                env=dict(cluster.environment_of_caller(), KUBECONFIG=str(state.KUBECONFIG)),
+                capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                explain_failure(done.stderr)
+        images.remove_other_tags(reference, cluster.environment())
+    with cluster.stage("gateway answers"):
+        if not children.wait_until(lambda: gateway() is not None, 60, step=0.2):
+            state.die(f"Secret {GATEWAY_SECRET} did not appear; see the operator's log")
+
+
+def explain_failure(reason):
+    print("\n" + reason.strip())
+    namespace = f"--namespace={state.SYSTEM_NAMESPACE}"
+    cluster.kubectl("get", "pods", namespace, "-o", "wide")
+    for component in ("operator", "gateway"):
+        cluster.kubectl("logs", namespace, f"deployment/sandgate-{component}", "--tail=20")
+    state.die("Sandgate did not become Available")
+
+
+def _get(*arguments):
+    done = cluster.kubectl("get", f"--namespace={state.SYSTEM_NAMESPACE}", "-o", "json", *arguments,
+                           capture_output=True)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def gateway():
+    """The gateway's URL, its CA written to GATEWAY_CA; None if Sandgate is not installed."""
+    service, secret = _get("service", GATEWAY_SERVICE), _get("secret", GATEWAY_SECRET)
+    if service is None or secret is None or "ca.crt" not in secret.get("data", {}):
+        return None
+    temporary = GATEWAY_CA.with_suffix(".new")
+    temporary.write_bytes(base64.b64decode(secret["data"]["ca.crt"]))
+    temporary.rename(GATEWAY_CA)
+    port = service["spec"]["ports"][0]["port"]
+    return f"https://{service['spec']['clusterIP']}:{port}"
+
+
+def print_environment():
+    """For eval "$(dev/cluster env)"; without Sandgate installed the gateway's two are not there."""
+    if not state.KUBECONFIG.exists():
+        state.die("the cluster is not up: run dev/cluster up")
+    values = {"KUBECONFIG": str(state.KUBECONFIG),
+              "PATH": cluster.tools_path() + ":" + os.environ["PATH"]}
+    url = gateway()
+    if url:
+        values |= {"SANDGATE_URL": url, "SANDGATE_CA": str(GATEWAY_CA)}
+    for name, value in values.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def print_token(role):
+    if role in USER_ROLES:
+        token = state.STATE / f"{USER_ROLES[role]}.token"
+        if not token.exists():
+            state.die("the cluster is not up: run dev/cluster up")
+        print(token.read_text())
+    elif role in ACCOUNT_ROLES:
+        done = cluster.kubectl("create", "token", role, f"--namespace={state.DEMO_NAMESPACE}",
+                               f"--duration={TOKEN_DURATION}", capture_output=True)
+        if done.returncode != 0:
+            state.die(f"no token for {role}: {done.stderr.strip()}")
+        print(done.stdout.strip())
+    else:
+        state.die(f"no role {role}; there are: {' '.join([*ACCOUNT_ROLES, *USER_ROLES])}")
