@@ -10,3 +10,16 @@ find_package(GTest REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+
+# OpenSSL as a program wants it: shared, but for the one that is linked statically and says so by
+# its property SANDGATE_STATIC (the runner, which lives in images that have no OpenSSL).
+find_library(SANDGATE_SSL_ARCHIVE libssl.a REQUIRED)
+find_library(SANDGATE_CRYPTO_ARCHIVE libcrypto.a REQUIRED)
+find_library(SANDGATE_SECCOMP_ARCHIVE libseccomp.a REQUIRED)
+set(sandgate_static "$<BOOL:$<TARGET_PROPERTY:SANDGATE_STATIC>>")
+add_library(sandgate_crypto INTERFACE)
+target_link_libraries(sandgate_crypto INTERFACE
+  "$<IF:${sandgate_static},${SANDGATE_CRYPTO_ARCHIVE},OpenSSL::Crypto>")
+add_library(sandgate_ssl INTERFACE)
+target_link_libraries(sandgate_ssl INTERFACE
+  "$<IF:${sandgate_static},${SANDGATE_SSL_ARCHIVE},OpenSSL::SSL>" sandgate_crypto)

@@ -1,0 +1,158 @@
+#include "runner/run_spec.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sandgate::runner {
+namespace {
+
+constexpr int64_t kMebibyte = 1024 * 1024;
+
+// Virtual memory beyond the memory limit: room for the stacks and malloc arenas of some hundred
+// threads. The memory watch holds the limit; this only makes an absurd request fail at once, in the
+// language's own words.
+constexpr int64_t kAddressSpaceSlack = 1024 * kMebibyte;
+
+constexpr int64_t kMaxProcesses = 256;
+constexpr int64_t kMaxOpenFiles = 1024;
+constexpr int64_t kMaxShmBytes = 256 * kMebibyte;
+
+class Writer {
+ public:
+  void Number(int64_t value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  void Text(std::string_view value) {
+    Number(static_cast<int64_t>(value.size()));
+    text_.append(value);
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : text_(text) {}
+
+  int64_t Number() {
+    int64_t value = 0;
+    if (text_.size() < sizeof value) {
+      ok_ = false;
+      return 0;
+    }
+    std::memcpy(&value, text_.data(), sizeof value);
+    text_.remove_prefix(sizeof value);
+    return value;
+  }
+  std::string Text() {
+    const int64_t size = Number();
+    if (size < 0 || static_cast<size_t>(size) > text_.size()) {
+      ok_ = false;
+      return {};
+    }
+    std::string value(text_.substr(0, static_cast<size_t>(size)));
+    text_.remove_prefix(value.size());
+    return value;
+  }
+  bool Done() const { return ok_ && text_.empty(); }
+  bool ok() const { return ok_; }
+
+ private:
+  std::string_view text_;
+  bool ok_ = true;
+};
+
+// Every number of a spec, once, in the order in which both sides know them.
+template <typename Spec, typename Visit>
+void VisitNumbers(Spec& spec, Visit visit) {
+  visit(spec.address_space_bytes);
+  visit(spec.file_bytes);
+  visit(spec.processes);
+  visit(spec.open_files);
+  visit(spec.tmp_bytes);
+  visit(spec.shm_bytes);
+}
+
+// V8 reserves far more address space than it uses, so it gets its own limit: three quarters, since
+// buffers and code live outside of this heap.
+std::string NodeHeapFlag(int64_t memory_bytes) {
+  const int64_t mebibytes = std::max<int64_t>(16, memory_bytes / kMebibyte * 3 / 4);
+  return "--max-old-space-size=" + std::to_string(mebibytes);
+}
+
+}  // namespace
+
+std::string Encode(const RunSpec& spec) {
+  Writer writer;
+  writer.Number(static_cast<int64_t>(spec.argv.size()));
+  for (const std::string& argument : spec.argv) writer.Text(argument);
+  writer.Text(spec.code);
+  writer.Text(spec.code_path);
+  writer.Number(spec.code_on_stdin ? 1 : 0);
+  writer.Text(spec.workspace);
+  VisitNumbers(spec, [&writer](int64_t number) { writer.Number(number); });
+  return writer.Take();
+}
+
+std::optional<RunSpec> Decode(std::string_view text) {
+  Reader reader(text);
+  RunSpec spec;
+  const int64_t arguments = reader.Number();
+  for (int64_t i = 0; i < arguments && reader.ok(); ++i) spec.argv.push_back(reader.Text());
+  spec.code = reader.Text();
+  spec.code_path = reader.Text();
+  spec.code_on_stdin = reader.Number() != 0;
+  spec.workspace = reader.Text();
+  VisitNumbers(spec, [&reader](int64_t& number) { number = reader.Number(); });
+  if (!reader.Done() || spec.argv.empty()) return std::nullopt;
+  return spec;
+}
+
+RunSpec SpecFor(api::Language language, std::string code, int64_t memory_bytes, int64_t disk_bytes,
+                std::string workspace) {
+  RunSpec spec;
+  spec.code = std::move(code);
+  spec.workspace = std::move(workspace);
+  spec.file_bytes = std::max(disk_bytes, memory_bytes);
+  spec.processes = kMaxProcesses;
+  spec.open_files = kMaxOpenFiles;
+  spec.tmp_bytes = memory_bytes;
+  spec.shm_bytes = std::min(memory_bytes / 2, kMaxShmBytes);
+  spec.address_space_bytes = memory_bytes + kAddressSpaceSlack;
+  const std::string directory = kCodeDirectory;
+  switch (language) {
+    case api::Language::kPython:
+      spec.code_path = directory + "/main.py";
+      spec.argv = {"python3", spec.code_path};
+      break;
+    case api::Language::kJavaScript:
+      // From stdin, so that require() looks in the workspace, where installed packages are.
+      spec.code_path = directory + "/main.js";
+      spec.code_on_stdin = true;
+      spec.argv = {"node", NodeHeapFlag(memory_bytes), "-"};
+      spec.address_space_bytes = 0;
+      break;
+    case api::Language::kShell:
+      spec.code_path = directory + "/main.sh";
+      spec.argv = {"bash", spec.code_path};
+      break;
+  }
+  return spec;
+}
+
+const std::vector<std::string>& RunEnvironment() {
+  static const std::vector<std::string> environment = {
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "HOME=/workspace",
+      "LANG=C.UTF-8",
+      "TMPDIR=/tmp",
+      // Output that was printed before a kill is there, and not in a buffer that died.
+      "PYTHONUNBUFFERED=1",
+      // The script stands outside of the workspace; modules in the workspace are still found.
+      "PYTHONPATH=/workspace",
+      "NODE_PATH=/workspace/node_modules",
+  };
+  return environment;
+}
+
+}  // namespace sandgate::runner

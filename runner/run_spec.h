@@ -1,0 +1,72 @@
+// What the runner tells the stage about one run, and what comes back over the status pipe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libs/api/sandbox.h"
+
+namespace sandgate::runner {
+
+// Descriptors of the stage. It closes all others before it does anything else.
+enum StageFd : int {
+  kSpecFd = 0,     // memfd with an encoded RunSpec
+  kStdoutFd = 1,   // pipe
+  kStderrFd = 2,   // pipe
+  kStatusFd = 3,   // pipe, StatusRecord to the runner
+  kControlFd = 4,  // pipe, bytes from the runner; its end means that the runner is gone
+  kFilterFd = 5,   // memfd with the seccomp program
+  kFirstForeignFd = 6,
+};
+
+// The one byte the runner ever sends: SIGTERM to every process of the run.
+inline constexpr char kTerminateByte = 'T';
+
+struct RunSpec {
+  std::vector<std::string> argv;
+  std::string code;
+  std::string code_path;       // where the code stands in the run's own root
+  bool code_on_stdin = false;  // else stdin is /dev/null
+  std::string workspace;       // bound into the run's root at kWorkspacePath
+  // Resource limits of each process; 0 = none of ours.
+  int64_t address_space_bytes = 0;
+  int64_t file_bytes = 0;
+  int64_t processes = 0;  // of the uid, and the runner's threads count
+  int64_t open_files = 0;
+  // The run's own tmpfs mounts.
+  int64_t tmp_bytes = 0;
+  int64_t shm_bytes = 0;
+};
+
+inline constexpr char kWorkspacePath[] = "/workspace";
+inline constexpr char kCodeDirectory[] = "/run/code";
+
+// Both sides are this program, so a malformed text is a bug: Decode gives nullopt.
+std::string Encode(const RunSpec& spec);
+std::optional<RunSpec> Decode(std::string_view text);
+
+// How a language's code is started, with limits of one run.
+RunSpec SpecFor(api::Language language, std::string code, int64_t memory_bytes, int64_t disk_bytes,
+                std::string workspace);
+
+// The environment of every run. Nothing of the runner's own is inherited.
+const std::vector<std::string>& RunEnvironment();
+
+enum class StatusKind : int32_t {
+  kInit,     // value: pid of the namespace's init, as the runner sees it
+  kStarted,  // the code's interpreter runs
+  kRefused,  // value: errno; text: which step
+  kExited,   // value: wait status of the code's first process
+};
+
+// Written whole (it is smaller than PIPE_BUF).
+struct StatusRecord {
+  StatusKind kind = StatusKind::kInit;
+  int32_t value = 0;
+  char text[120] = {};
+};
+
+}  // namespace sandgate::runner

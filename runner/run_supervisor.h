@@ -1,0 +1,47 @@
+// Runs one run, from its spawn until its last process is gone.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "libs/api/runner_protocol.h"
+#include "runner/fd.h"
+#include "runner/memory_probe.h"
+#include "runner/spawner.h"
+
+namespace sandgate::runner {
+
+struct SupervisorOptions {
+  std::string workspace;
+  int64_t disk_bytes = 0;
+};
+
+// One thread calls Run, which blocks; any thread calls Cancel. SIGCHLD must be blocked in every
+// thread of the process.
+class RunSupervisor {
+ public:
+  static base::Result<std::unique_ptr<RunSupervisor>> Create(SupervisorOptions options,
+                                                             Spawner spawner);
+
+  // The state is finished; run_id is the caller's to set. A failure (never one that code can
+  // cause) means that the processes of the run could not be shown to be gone: nothing may be
+  // started after it.
+  base::Result<api::RunState> Run(const api::RunRequest& request);
+
+  // Ends the present run, or the next one if none runs and ForgetCancel is not called.
+  void Cancel();
+  void ForgetCancel() { cancel_ = false; }
+
+ private:
+  RunSupervisor(SupervisorOptions options, Spawner spawner, Fd wake);
+
+  SupervisorOptions options_;
+  Spawner spawner_;
+  std::unique_ptr<MemoryProbe> probe_;
+  Fd wake_;  // eventfd
+  std::atomic<bool> cancel_ = false;
+};
+
+}  // namespace sandgate::runner
