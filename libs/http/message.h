@@ -39,10 +39,19 @@ struct Response {
   unsigned status = 200;
   std::vector<Header> headers;  // Content-Length and Connection are the library's business
   std::string body;
+
+  // The first header of that name, or "" (ASCII case ignored).
+  std::string_view HeaderValue(std::string_view name) const;
 };
 
-// Percent-decodes one path segment or query value ("+" stays "+"). Empty optional-like result:
-// returns false when the text is malformed (RFC 3986 section 2.1).
+// Whether two header names are the same (ASCII case ignored).
+bool EqualNames(std::string_view a, std::string_view b);
+
+// The value of the first header of that name, or "".
+std::string_view FindHeader(const std::vector<Header>& headers, std::string_view name);
+
+// Percent-decodes one path segment or query value ("+" stays "+"). Returns
+// false when the text is malformed (RFC 3986 section 2.1).
 bool PercentDecode(std::string_view text, std::string* out);
 
 // The decoded value of `name` in a query string, "" when absent or malformed.

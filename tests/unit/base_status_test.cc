@@ -1,9 +1,9 @@
-#include "libs/base/status.h"
-
 #include <gtest/gtest.h>
 
 #include <set>
 #include <string>
+
+#include "libs/base/status.h"
 
 namespace sandgate::base {
 namespace {
