@@ -1,6 +1,7 @@
 """Bringing the cluster up, one stage after the other, and taking it down."""
 
 import contextlib
+import datetime
 import fcntl
 import os
 import shutil
@@ -88,6 +89,9 @@ def start_part(wanted, env):
         record.stop(STOP_GRACE_SECONDS)
     log = state.LOGS / f"{wanted.name}.log"
     if not (record and record.alive()):
+        if wanted.name == "kubelet":
+            machine.prune_cgroups()
+            machine.make_cgroups()
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         record = Record.save(wanted.name, node.spawn(command, log, env), fingerprint)
@@ -121,27 +125,37 @@ def start_node(env):
     """The namespaces, the link and the cgroups. Without a living init nothing of ours lives."""
     machine.save_sysctls()
     machine.make_cgroups()
-    init = node.init()
-    if init is None:
-        machine.disconnect()  # of a node that was killed
-        machine.check_addresses()
-        init = node.start(env)
 
     def inside(command):
         return node.run(command, env, capture_output=True, check=False).returncode == 0
 
+    init = node.init()
+    if init is not None and not inside(["true"]):
+        node.stop()  # it was killed and is still on its way out
+        init = None
+    if init is None:
+        machine.wait_for_old_link()
+        machine.disconnect()
+        machine.check_addresses()
+        init = node.start(env)
     machine.connect(init.pid, inside)
 
 
 def node_ready():
+    """Ready by word of the kubelet that runs now: what a killed one reported last still stands."""
     shown = kubectl("get", "node", state.NODE, "-o",
                     "jsonpath={.status.conditions[?(@.type=='Ready')].status}", capture_output=True)
-    return shown.stdout == "True"
+    if shown.stdout != "True":
+        return False
+    lease = kubectl("get", "lease", state.NODE, "--namespace=kube-node-lease", "-o",
+                    "jsonpath={.spec.renewTime}", capture_output=True)
+    if lease.returncode != 0 or not lease.stdout:
+        return False
+    renewed = datetime.datetime.fromisoformat(lease.stdout.replace("Z", "+00:00"))
+    return renewed.timestamp() > Record.path("kubelet").stat().st_mtime
 
 
 def wait_node_ready():
-    """The kubelet reports Ready itself; an old report of a node that was killed may still stand,
-    so its lease must be newer than our waiting."""
     if not children.wait_until(node_ready, 90, step=0.2):
         kubectl("describe", "node", state.NODE)
         state.die(f"the node is not Ready after 90 s; see {state.LOGS}/kubelet.log")

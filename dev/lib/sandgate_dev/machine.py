@@ -64,7 +64,10 @@ def check_addresses():
 
 
 def _output(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        state.die(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _try(*command):
@@ -121,6 +124,16 @@ def connect(init_pid, run_inside):
         state.die(f"nft cannot set up address translation: {done.stderr.strip().splitlines()[0]}")
 
 
+def wait_for_old_link():
+    """A dead node's link goes with its namespace, a moment later. One that stays is in use."""
+    deadline = time.monotonic() + 10
+    while _try("ip", "link", "show", state.HOST_LINK):
+        if time.monotonic() > deadline:
+            state.die(f"the link {state.HOST_LINK} belongs to another running cluster: end it with "
+                      f"`dev/cluster down` and its own SANDGATE_HOME, or `ip link del {state.HOST_LINK}`")
+        time.sleep(0.05)
+
+
 def disconnect():
     """Takes the link and the rules away, whatever is there of them."""
     _try("ip", "link", "del", state.HOST_LINK)
@@ -143,16 +156,22 @@ def make_cgroups():
                 (ours / name).write_text((root / name).read_text())
 
 
-def remove_cgroups():
-    """After the processes in them are dead."""
-    deadline = time.monotonic() + 10
+def prune_cgroups():
+    """Removes what holds no process, under /sandgate. A new kubelet waits three seconds for each
+    container's cgroup whose container is gone."""
     for root in _cgroup_roots():
-        while (root / "sandgate").exists():
-            for path, _, _ in os.walk(root / "sandgate", topdown=False):
-                try:
-                    os.rmdir(path)
-                except OSError:
-                    pass  # a process that was killed is still on its way out
-            if time.monotonic() > deadline:
-                return
-            time.sleep(0.01)
+        for path, _, _ in os.walk(root / "sandgate", topdown=False):
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass  # in use
+
+
+def remove_cgroups():
+    """After the processes in them are dead; the kernel may still be at it for a moment."""
+    deadline = time.monotonic() + 10
+    while any((root / "sandgate").exists() for root in _cgroup_roots()):
+        prune_cgroups()
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.01)
