@@ -57,6 +57,10 @@ net::awaitable<bool> ClientConnection::Perform(CallPtr call, bool kept) {
     co_return false;
   }
   const bool keep = reusable_;
+  if (keep) {  // before the caller hears of it: its next call finds the connection
+    channel.SetDeadline(idle_timeout_);
+    owner_->Park(shared_from_this());
+  }
   owner_->Finish(std::move(call), std::move(result));
   co_return keep;
 }
@@ -118,16 +122,13 @@ Status ClientConnection::WhyEnded(const std::string& detail) const {
 
 // Waits in the pool; nullptr when the connection's life is over.
 net::awaitable<CallPtr> ClientConnection::NextCall() {
-  const std::shared_ptr<ClientConnection> self = shared_from_this();
-  channel_->SetDeadline(idle_timeout_);
-  owner_->Park(self);
   while (true) {
     CallPtr call = owner_->TakeAssigned(*this);
     if (call) co_return call;
     if (channel_->closed() || channel_->at_end() || !channel_->data().empty()) break;
     co_await channel_->WaitEvent();
   }
-  owner_->Unpark(self);
+  owner_->Unpark(shared_from_this());
   co_return owner_->TakeAssigned(*this);  // one that came in the last moment is not lost
 }
 
