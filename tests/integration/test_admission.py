@@ -411,7 +411,7 @@ def test_nobody_deletes_in_bulk(cluster, operator, agent, gateway, people, ask, 
 def pod(name=None, **metadata):
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name or unique("sgsb-x"), **metadata},
             "spec": {"runtimeClassName": "gvisor", "automountServiceAccountToken": False, "containers": [
-                {"name": "c", "image": "i", "resources": {"requests": {"cpu": "10m"}},
+                {"name": "c", "image": "i", "resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "64Mi", "cpu": "1"}},
                  "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}]}}
 
 
@@ -454,6 +454,10 @@ BAD_OPERATOR_PODS = [
     ("a token", {"spec": {"automountServiceAccountToken": None}}, "no ServiceAccount token"),
     ("a projected token", {"spec": {"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]}}, "no ServiceAccount token"),
     ("the host's files", {"spec": {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}}, "nothing of the host"),
+    ("a tenant's Secret", {"spec": {"volumes": [{"name": "v", "secret": {"secretName": "database"}}]}}, "no Secret but its own"),
+    ("no memory limit", {"container": {"resources": {"limits": {"cpu": "1"}}}}, "limits of memory and CPU"),
+    ("no CPU limit", {"container": {"resources": {"limits": {"memory": "64Mi"}}}}, "limits of memory and CPU"),
+    ("no limits", {"container": {"resources": {}}}, "limits of memory and CPU"),
     ("the host's network", {"spec": {"hostNetwork": True}}, "nothing of the host"),
     ("the host's processes", {"spec": {"hostPID": True}}, "nothing of the host"),
     ("the host's IPC", {"spec": {"hostIPC": True}}, "nothing of the host"),

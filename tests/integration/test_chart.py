@@ -68,7 +68,7 @@ def test_parts_can_be_left_out():
     ("operator.replica=2", "replica"), ("operator.replicas=-1", "replicas"), ("image.pullPolicy=Sometimes", "pullPolicy"),
     ("admission.mutating=perhaps", "mutating"), ("approvals.serviceAccounts={alice}", "serviceAccounts"),
     ("approvals.separation.levels={EXTREME}", "levels"), ("admission.podAnnotators={a' || true || '}", "podAnnotators"),
-    ("runtimeClass.name=Not A Name", "name"), ("gateway.service.type=Magic", "type"), ("unheard=of", "unheard"), ("policy=null", "policy")])
+    ("policy.security.sandbox.runtime=Not A Name", "runtime"), ("policy.security.sandbox.runtime=null", "runtime"), ("gateway.service.type=Magic", "type"), ("unheard=of", "unheard"), ("policy=null", "policy")])
 def test_a_wrong_value_is_named(setting, word):
     code, _, problem = helm("--set", setting)
     assert code != 0 and word in problem, problem
@@ -260,8 +260,9 @@ def test_the_server_side_apply_of_manifests_is_strict_and_repeatable(cluster):
     assert not [document for document in older if document and document["kind"].startswith("Mutating")]
 
 
-@pytest.mark.parametrize("example", sorted(file.name for file in (REPO / "docs/examples").glob("*.yaml")))
+@pytest.mark.parametrize("example", ["team.yaml", "sandbox.yaml", "execution.yaml", "network.yaml", "files.yaml"])
 def test_the_examples_are_accepted(cluster, example):
+    assert len(list((REPO / "docs/examples").iterdir())) == 5
     done = subprocess.run(["kubectl", "apply", "--server-side", "--validate=strict", "-f", str(REPO / "docs/examples" / example)],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -313,21 +313,25 @@ spec:
   - expression: "variables.sub != '' || !variables.operator || (object.?metadata.labels['sandgate.dev/sandbox'].hasValue() && object.metadata.name.startsWith('sgsb-'))"
     message: the operator creates pods with the label sandgate.dev/sandbox and the name prefix sgsb- only
     reason: Forbidden
-  - expression: "variables.sub != '' || !variables.operator || object.spec.?runtimeClassName.orValue('') == '{{ .Values.runtimeClass.name }}'"
+  - expression: "variables.sub != '' || !variables.operator || object.spec.?runtimeClassName.orValue('') == '{{ include "sandgate.runtimeClass" . }}'"
     message: a sandbox pod runs under gVisor
     reason: Forbidden
   - expression: >-
       variables.sub != '' || !variables.operator ||
       (object.spec.?automountServiceAccountToken.orValue(true) == false &&
        !object.spec.?hostNetwork.orValue(false) && !object.spec.?hostPID.orValue(false) && !object.spec.?hostIPC.orValue(false) &&
-       object.spec.?volumes.orValue([]).all(v, has(v.emptyDir) || has(v.secret) || has(v.configMap)))
-    message: a sandbox pod has no ServiceAccount token, nothing of the host, and volumes of the kinds emptyDir, secret and configMap only
+       object.spec.?volumes.orValue([]).all(v, has(v.emptyDir) || has(v.configMap) || (has(v.secret) && v.secret.?secretName.orValue('').startsWith('sgsb-'))))
+    message: a sandbox pod has no ServiceAccount token, nothing of the host, no Secret but its own, and volumes of the kinds emptyDir, secret and configMap only
     reason: Forbidden
   - expression: >-
       variables.sub != '' || !variables.operator || variables.containers.all(c,
         c.?securityContext.allowPrivilegeEscalation.orValue(true) == false && !c.?securityContext.privileged.orValue(false) &&
         c.?securityContext.capabilities.add.orValue([]).size() == 0 && c.?ports.orValue([]).all(p, p.?hostPort.orValue(0) == 0))
     message: a sandbox pod's containers are not privileged
+    reason: Forbidden
+  # under gVisor one container without a limit makes the whole pod unlimited
+  - expression: "variables.sub != '' || !variables.operator || variables.containers.all(c, c.?resources.limits['memory'].hasValue() && c.?resources.limits['cpu'].hasValue())"
+    message: every container of a sandbox pod has limits of memory and CPU
     reason: Forbidden
 {{- include "sandgate.admission.binding" "sandgate-pods" }}
 ---

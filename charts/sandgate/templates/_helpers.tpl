@@ -47,3 +47,9 @@ readinessProbe:
   periodSeconds: 2
   timeoutSeconds: 5
 {{- end }}
+
+{{- /* As the operator reads it: runsc stands for the RuntimeClass gvisor. */ -}}
+{{- define "sandgate.runtimeClass" -}}
+{{- $runtime := .Values.policy.security.sandbox.runtime -}}
+{{- if eq $runtime "runsc" }}gvisor{{ else }}{{ $runtime }}{{ end -}}
+{{- end }}
