@@ -162,7 +162,7 @@ def all_in_force(admin, operator):
         "sandgate-pods": admin.create(core("pods", TENANT), pod, dryRun="All"),
         "sandgate-bindings": admin.create(core("bindings", TENANT), binding, dryRun="All"),
         "sandgate-network": admin.create(f"/apis/networking.k8s.io/v1/namespaces/{TENANT}/networkpolicies", policy, dryRun="All"),
-        "sandgate-operator": operator.create(core("secrets", TENANT), secret, dryRun="All"),
+        "sandgate-secrets": operator.create(core("secrets", TENANT), secret, dryRun="All"),
         "sandgate-connect": admin.create(core("pods", TENANT, "sgsb-probe", "exec") + "?command=id", None),
     }
     missing = [name for name, answer in refusals.items() if f"'{name}'" not in answer.message]

@@ -212,6 +212,21 @@ def test_two_approvers_at_once_give_one_decision(cluster, people, ask):
     people["bob"].patch(url, NO).refused("a decision is made once")
 
 
+def test_the_status_endpoint_is_no_door_to_the_decision(cluster, operator, ask):
+    """It ignores the spec, even the operator's."""
+    url = ask()
+    operator.patch(url + "/status", {**YES, "status": {"phase": "Pending"}}).must()
+    stored = undecided(cluster, url)
+    operator.replace(url + "/status", {**stored, "spec": {**stored["spec"], **YES["spec"]}}).must()
+    undecided(cluster, url)
+
+
+def test_a_dry_run_decides_nothing(cluster, people, ask):
+    url = ask()
+    assert people["alice"].patch(url, YES, dryRun="All").must()["spec"]["decision"]["decidedBy"] == "alice"
+    undecided(cluster, url)
+
+
 def test_a_stale_put_decides_nothing(cluster, operator, people, ask):
     """Read while Pending, written back after it expired: refused, with and without a resourceVersion."""
     url = ask()
@@ -487,10 +502,24 @@ def test_a_stolen_operator_token_mints_no_token(operator):
     for kind in ("kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", "kubernetes.io/basic-auth"):
         body = {"metadata": {"name": unique("sgsb"), "annotations": {"kubernetes.io/service-account.name": "agent"}}, "type": kind,
                 "stringData": {"username": "a", "password": "b"}}
-        operator.create(core("secrets", TENANT), body, dryRun="All").refused("sandgate-operator")
+        operator.create(core("secrets", TENANT), body, dryRun="All").refused("sandgate-secrets")
     operator.create(core("secrets", TENANT), {"metadata": {"name": unique("sgsb")}}, dryRun="All").must()
     tls = {"metadata": {"name": unique("sgsb")}, "type": "kubernetes.io/tls", "data": {"tls.crt": "", "tls.key": ""}}
     operator.create(core("secrets", TENANT), tls, dryRun="All").must()
+
+
+def test_a_sandboxs_secret_is_the_operators(cluster, operator, people):
+    """Whoever could plant one could choose what the runner believes."""
+    name = unique("sgsb-secret")
+    for caller in (people["editor"], cluster):
+        for metadata in ({"name": name}, {"generateName": "sgsb-"}):
+            caller.create(core("secrets", TENANT), {"metadata": metadata}).refused("sandgate-secrets", "only the Sandgate operator")
+    operator.create(core("secrets", TENANT), {"metadata": {"name": name}, "data": {"a": "eA=="}}).must()
+    for caller in (people["editor"], cluster):
+        caller.patch(core("secrets", TENANT, name), {"data": {"a": "eQ=="}}).refused("sandgate-secrets")
+    assert operator.get(core("secrets", TENANT, name)).code == 403
+    operator.delete(core("secrets", TENANT, name)).must()
+    people["editor"].create(core("secrets", TENANT), {"metadata": {"name": unique("plain")}}).must()
 
 
 POD_EDITS = [

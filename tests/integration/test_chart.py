@@ -120,7 +120,7 @@ def test_the_live_policies_are_the_expected_ones(cluster, expected):
         assert same(item["spec"], live(cluster, item)["spec"]), item["metadata"]["name"]
         assert live(cluster, item)["metadata"]["labels"]["app.kubernetes.io/part-of"] == "sandgate"
     names = {(item["kind"], item["metadata"]["name"]) for item in expected}
-    for name in ("requester", "approvals", "separation", "pods", "bindings", "connect", "network", "operator"):
+    for name in ("requester", "approvals", "separation", "pods", "bindings", "connect", "network", "secrets"):
         assert ("ValidatingAdmissionPolicy", f"sandgate-{name}") in names and ("ValidatingAdmissionPolicyBinding", f"sandgate-{name}") in names
     for name in ("requester", "decided-by"):
         assert ("MutatingAdmissionPolicy", f"sandgate-{name}") in names and ("MutatingAdmissionPolicyBinding", f"sandgate-{name}") in names

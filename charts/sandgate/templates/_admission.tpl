@@ -402,11 +402,12 @@ spec:
     reason: Forbidden
 {{- include "sandgate.admission.binding" "sandgate-network" }}
 ---
-# The operator may create Secrets, but not the kind that Kubernetes fills with a ServiceAccount's token.
+# Secrets: a sandbox's (name sgsb-*) is made by the operator alone, and the operator makes none of the kind that Kubernetes
+# fills with a ServiceAccount's token.
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
-  name: sandgate-operator
+  name: sandgate-secrets
 spec:
   failurePolicy: Fail
   matchConstraints:
@@ -414,10 +415,19 @@ spec:
     resourceRules:
     - {apiGroups: [""], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [secrets], scope: "*"}
   matchConditions:
-  - {name: operator, expression: "request.userInfo.username == '{{ include "sandgate.operatorUser" . }}'"}
+  - name: ours
+    expression: >-
+      request.userInfo.username == '{{ include "sandgate.operatorUser" . }}' || object.?metadata.name.orValue('').startsWith('sgsb-') ||
+      object.?metadata.generateName.orValue('').startsWith('sgsb-')
+  variables:
+  {{- include "sandgate.admission.operator" . | nindent 2 }}
+  {{- include "sandgate.admission.control" . | nindent 2 }}
   validations:
-  - expression: "object.?type.orValue('Opaque') in ['Opaque', 'kubernetes.io/tls']"
+  - expression: variables.operator || (variables.control && request.operation == 'UPDATE')
+    message: only the Sandgate operator writes Secrets with the name sgsb-*
+    reason: Forbidden
+  - expression: "!variables.operator || object.?type.orValue('Opaque') in ['Opaque', 'kubernetes.io/tls']"
     message: the operator creates Secrets of the types Opaque and kubernetes.io/tls only
     reason: Forbidden
-{{- include "sandgate.admission.binding" "sandgate-operator" }}
+{{- include "sandgate.admission.binding" "sandgate-secrets" }}
 {{- end }}
