@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -123,8 +124,6 @@ def prepare():
 
 def start_node(env):
     """The namespaces, the link and the cgroups. Without a living init nothing of ours lives."""
-    machine.save_sysctls()
-    machine.make_cgroups()
 
     def inside(command):
         return node.run(command, env, capture_output=True, check=False).returncode == 0
@@ -135,24 +134,25 @@ def start_node(env):
         init = None
     if init is None:
         machine.wait_for_old_link()
-        machine.disconnect()
         machine.check_addresses()
+    machine.save_sysctls()
+    machine.make_cgroups()
+    if init is None:
         init = node.start(env)
     machine.connect(init.pid, inside)
 
 
 def node_ready():
     """Ready by word of the kubelet that runs now: what a killed one reported last still stands."""
-    shown = kubectl("get", "node", state.NODE, "-o",
-                    "jsonpath={.status.conditions[?(@.type=='Ready')].status}", capture_output=True)
-    if shown.stdout != "True":
+    shown = kubectl("get", "node", state.NODE, "-o", "json", capture_output=True)
+    if shown.returncode != 0:
         return False
-    lease = kubectl("get", "lease", state.NODE, "--namespace=kube-node-lease", "-o",
-                    "jsonpath={.spec.renewTime}", capture_output=True)
-    if lease.returncode != 0 or not lease.stdout:
+    conditions = json.loads(shown.stdout).get("status", {}).get("conditions", [])
+    ready = next((c for c in conditions if c["type"] == "Ready"), None)
+    if ready is None or ready["status"] != "True":
         return False
-    renewed = datetime.datetime.fromisoformat(lease.stdout.replace("Z", "+00:00"))
-    return renewed.timestamp() > Record.path("kubelet").stat().st_mtime
+    heard = datetime.datetime.fromisoformat(ready["lastHeartbeatTime"].replace("Z", "+00:00"))
+    return heard.timestamp() >= int(Record.path("kubelet").stat().st_mtime)
 
 
 def wait_node_ready():
@@ -210,9 +210,10 @@ def down():
                     record.stop(STOP_GRACE_SECONDS if name == "etcd" else 0)
             node.stop()
         with stage("clean up"):
-            machine.disconnect()
-            machine.restore_sysctls()
-            machine.remove_cgroups()
+            if machine.changed():
+                machine.disconnect()
+                machine.remove_cgroups()
+                machine.restore_sysctls()
             for path in state.STATE.iterdir():
                 if path != state.LOGS:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -21,6 +21,7 @@ NFT_TABLE = "sandgate"
 # The kubelet sets the first five for the whole machine; forwarding is for the pods' way out.
 SYSCTLS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
            "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes", "net/ipv4/ip_forward"]
+SAVED_SYSCTLS = state.STATE / "sysctls.json"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
@@ -36,7 +37,7 @@ def check():
         state.die("not root: the cluster makes namespaces and mounts; run it as root (or with sudo -E)")
     missing = [name for number, name in NEEDED_CAPABILITIES.items() if not has_capability(number)]
     if missing:
-        state.die(f"root lacks {', '.join(missing)} here: give them to this container or machine")
+        state.die(f"root lacks {', '.join(missing)} here: grant it to this container or machine")
     missing = [program for program in NEEDED_PROGRAMS if not shutil.which(program)]
     if missing:
         state.die(f"missing programs: {' '.join(missing)}: run dev/deps")
@@ -76,23 +77,24 @@ def _try(*command):
 
 def save_sysctls():
     """Once for a cluster's life: a second `up` must not record what the first one changed."""
-    path = state.STATE / "sysctls.json"
-    if path.exists():
+    if SAVED_SYSCTLS.exists():
         return
     values = {name: pathlib.Path("/proc/sys", name).read_text().strip()
               for name in SYSCTLS if pathlib.Path("/proc/sys", name).exists()}
-    temporary = path.with_suffix(".new")
+    temporary = SAVED_SYSCTLS.with_suffix(".new")
     temporary.write_text(json.dumps(values))
-    temporary.rename(path)
+    temporary.rename(SAVED_SYSCTLS)
+
+
+def changed():
+    """Whether this cluster, and not another one, holds the link, the rules and the cgroup."""
+    return SAVED_SYSCTLS.exists()
 
 
 def restore_sysctls():
-    path = state.STATE / "sysctls.json"
-    if not path.exists():
-        return
-    for name, value in json.loads(path.read_text()).items():
+    for name, value in json.loads(SAVED_SYSCTLS.read_text()).items():
         pathlib.Path("/proc/sys", name).write_text(value)
-    path.unlink()
+    SAVED_SYSCTLS.unlink()
 
 
 def connect(init_pid, run_inside):
