@@ -73,6 +73,7 @@ class ScriptedServer {
     return request;
   }
   void Send(std::string_view bytes) {
+    const NoSigpipe quiet;
     SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size()));
   }
   void Answer(std::string_view body) {
@@ -82,6 +83,7 @@ class ScriptedServer {
   // With TLS's own goodbye, or (`abrupt`) without.
   void HangUp(bool abrupt = false) {
     if (ssl_ != nullptr) {
+      const NoSigpipe quiet;
       if (!abrupt) SSL_shutdown(ssl_);
       SSL_free(ssl_);
       ERR_clear_error();

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,6 +77,28 @@ inline TlsIdentity Identity(const CertificateAuthority& authority, const std::st
   return std::move(authority.Issue(request, now)).value();
 }
 
+// OpenSSL's own sockets raise SIGPIPE. Held back for this thread's writes alone, so that a SIGPIPE
+// of the library under test would still end the test.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoSigpipe() {
+    const timespec now{};
+    sigtimedwait(&pipe_, nullptr, &now);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+};
+
 // A client that speaks bytes: nothing keeps it from being hostile.
 class RawClient {
  public:
@@ -129,6 +152,7 @@ class RawClient {
     SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(alpn.data()),
                         static_cast<unsigned int>(alpn.size()));
     SSL_set_fd(ssl_.get(), fd_);
+    const NoSigpipe quiet;
     const bool ok = SSL_connect(ssl_.get()) == 1;
     ERR_clear_error();
     return ok;
@@ -143,6 +167,7 @@ class RawClient {
 
   // False when the server has gone.
   bool Send(std::string_view bytes) {
+    const NoSigpipe quiet;
     while (!bytes.empty()) {
       const ssize_t sent = ssl_
                                ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()))
