@@ -13,6 +13,7 @@ from .wait import until
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SYSTEM = "sandgate-system"
 COMMAND_SECONDS = 300
+ROLES = {"alice": "approver", "bob": "second-approver", "carol": "viewer"}
 
 
 class Cluster:
@@ -51,7 +52,7 @@ class Cluster:
                         f"--certificate-authority={ca}", *arguments, env=env, **options)
 
     def person(self, name):
-        token = self.run("dev/cluster", "token", name).stdout.strip()
+        token = self.run("dev/cluster", "token", ROLES[name]).stdout.strip()
         return self.admin.as_token(token)
 
     def operator(self):
@@ -106,6 +107,38 @@ class Cluster:
             pod["metadata"]["name"].startswith(deployment + "-")
             for pod in self.admin.list("pods", SYSTEM)), f"{deployment} has no pods")
 
+    def fetch(self, pod, path, port=8081):
+        """(status, text) of a page on a pod's port, through the API server."""
+        name = f"{pod['metadata']['name']}:{port}"
+        return self.admin.send(
+            "GET", f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{name}/proxy{path}")
+
+    def plain_pod(self, namespace, name, command, image="python:3.11-slim", runtime=None,
+                  labels=None, user=None):
+        """A pod that is no sandbox (unless the labels say so), as any team may make one."""
+        (user or self.admin).create("pods", namespace, {
+            "metadata": {"name": name, "labels": labels or {}},
+            "spec": {
+                **({"runtimeClassName": runtime} if runtime else {}),
+                "automountServiceAccountToken": False, "enableServiceLinks": False,
+                "terminationGracePeriodSeconds": 0, "restartPolicy": "Never",
+                "securityContext": {"runAsNonRoot": True, "runAsUser": 1000,
+                                    "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{
+                    "name": "main", "image": image, "imagePullPolicy": "IfNotPresent",
+                    "command": command,
+                    "resources": {"requests": {"cpu": "10m", "memory": "32Mi"},
+                                  "limits": {"cpu": "500m", "memory": "256Mi"}},
+                    "securityContext": {"allowPrivilegeEscalation": False,
+                                        "capabilities": {"drop": ["ALL"]}}}]}})
+
+        def running():
+            pod = self.admin.get("pods", namespace, name)
+            ready = any(entry["type"] == "Ready" and entry["status"] == "True"
+                        for entry in pod["status"].get("conditions", []))
+            return pod if ready and pod["status"].get("podIP") else None
+        return until(running, f"pod {name} runs", 180)
+
     def logs(self, component):
         """Log lines of every pod of a component, since its container started."""
         lines = []
@@ -115,7 +148,7 @@ class Cluster:
         return lines
 
     def audit_log(self):
-        return pathlib.Path(self.env["SANDGATE_AUDIT_LOG"])
+        return pathlib.Path(self.env["KUBECONFIG"]).with_name("audit.log")
 
     def audit_mark(self):
         """A place in the audit log, for audit_since."""
