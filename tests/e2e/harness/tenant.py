@@ -30,8 +30,9 @@ def condition(thing, kind):
 class Run:
     """One Execution, by name."""
 
-    def __init__(self, user, namespace, name):
+    def __init__(self, user, namespace, name, reader=None):
         self.user, self.namespace, self.name = user, namespace, name
+        self.reader = reader or user
         self.last = {}
 
     def fetch(self):
@@ -82,13 +83,14 @@ class Run:
         return self.stream("stderr")
 
     def stream(self, which):
-        """All of it: inline, or put together from its ConfigMaps, against length and digest."""
+        """All of it: inline, or put together from its ConfigMaps, against length and digest.
+        The agent's role reads no ConfigMaps (its way is the gateway), so `reader` does."""
         ref = self.status.get(which + "Ref")
         if not ref:
             return self.status.get(which, "")
         packed = b""
         for name in ref["configMaps"]:
-            data = self.user.get("configmaps", self.namespace, name)["binaryData"]
+            data = self.reader.get("configmaps", self.namespace, name)["binaryData"]
             assert len(data) == 1, f"ConfigMap {name} has {len(data)} members"
             packed += b"".join(base64.b64decode(value) for value in data.values())
         text = gzip.decompress(packed)
@@ -130,7 +132,7 @@ class Box:
         name = name or unique("run")
         user.create("executions", self.namespace, {
             "apiVersion": API, "kind": "Execution", "metadata": {"name": name}, "spec": spec})
-        return Run(user, self.namespace, name)
+        return Run(user, self.namespace, name, self.tenant.admin)
 
     def run(self, code, **options):
         """Creates an Execution and waits for its end."""
