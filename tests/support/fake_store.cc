@@ -18,7 +18,7 @@ Refusal Conflict(const ObjectKey& key, const std::string& why) {
 }
 
 std::string Uid(int64_t number) {
-  char buffer[40];
+  char buffer[64];
   std::snprintf(buffer, sizeof buffer, "00000000-0000-4000-8000-%012lld",
                 static_cast<long long>(number));
   return buffer;
