@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -53,7 +54,11 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 // Returns the step that failed, with errno; does not return when all went well.
 const char* Become(const RunSpec& spec, const std::string& filter, const sigset_t& mask) {
   const std::vector<char*> argv = Pointers(spec.argv);
-  const std::vector<char*> environment = Pointers(RunEnvironment());
+  // Before the exec, since the interpreter is looked up in the run's own PATH.
+  if (clearenv() != 0) return "clear the environment";
+  for (const std::string& variable : RunEnvironment()) {
+    if (putenv(const_cast<char*>(variable.c_str())) != 0) return "make the environment";
+  }
   if (setsid() < 0) return "start a session";
   if (chdir(kWorkspacePath) != 0) return "enter the workspace";
   if (!SetStdin(spec)) return "open the code";
@@ -61,7 +66,7 @@ const char* Become(const RunSpec& spec, const std::string& filter, const sigset_
   signal(SIGCHLD, SIG_DFL);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   if (const char* step = DropEverything(filter)) return step;
-  execvpe(argv[0], argv.data(), environment.data());
+  execvp(argv[0], argv.data());
   return "start the interpreter";
 }
 
