@@ -8,6 +8,7 @@ import kubeapi
 from kubeapi import SYSTEM, Caller, core, kubectl, path, wait_for
 
 TENANT = "tenant"
+AGENT = f"system:serviceaccount:{TENANT}:agent"
 ROLES = f"""
 apiVersion: v1
 kind: Namespace
@@ -192,3 +193,16 @@ def people(cluster):
     for name in ("mallory", "minter", "actor", "new-actor", "people-actor", "editor", "stranger"):
         known[name] = cluster.acting(name, ["system:authenticated"])
     return known
+
+
+@pytest.fixture
+def ask(operator):
+    """Makes a pending Approval; returns its URL."""
+    def make(requester=AGENT, risk="HIGH", phase="Pending", **request):
+        body = kubeapi.approval(TENANT, requester, risk, **request)
+        made = operator.create(path("approvals", TENANT), body).must()
+        url = path("approvals", TENANT, made["metadata"]["name"])
+        if phase:
+            operator.patch(url + "/status", {"status": {"phase": phase}}).must()
+        return url
+    return make

@@ -1,6 +1,5 @@
 """A small Kubernetes client for tests: one kept connection, callers with tokens or by impersonation."""
 
-import base64
 import copy
 import http.client
 import itertools
@@ -15,6 +14,9 @@ import urllib.parse
 GROUP = "/apis/sandgate.dev/v1alpha1"
 SYSTEM = "sandgate-system"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:sandgate-operator"
+POLICIES = "/apis/admissionregistration.k8s.io/v1"
+YES = {"spec": {"decision": {"verdict": "Approved"}}}
+NO = {"spec": {"decision": {"verdict": "Denied", "reason": "no"}}}
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -191,7 +193,12 @@ def approval(namespace, requester, risk="HIGH", name=None, **request):
                                  "summary": {"tool": "code_execute", "text": "runs code"}, **request}}}
 
 
-def token_user(token):
-    """Claims of a ServiceAccount's token, for assertions."""
-    middle = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+def name_of(url):
+    return url.rsplit("/", 1)[1]
+
+
+def undecided(admin, url):
+    """The Approval, which nobody has decided."""
+    stored = admin.get(url).must()
+    assert "decision" not in stored["spec"], stored["spec"]["decision"]
+    return stored
