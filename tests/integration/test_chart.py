@@ -213,6 +213,8 @@ RIGHTS = [  # who, verb, group, resource, subresource, namespace, name, allowed
     (GATEWAY, "impersonate", "", "users", "", "", "alice", False),
     (GATEWAY, "get", "", "secrets", "", SYSTEM, "sandgate-gateway-tls", False),
     (GATEWAY, "get", "", "pods", "", TENANT, "x", False),
+    (GATEWAY, "get", "", "configmaps", "", TENANT, "x", True),
+    (GATEWAY, "list", "", "configmaps", "", TENANT, "", False),
     (AGENT, "create", "sandgate.dev", "executions", "", TENANT, "", True),
     (AGENT, "patch", "sandgate.dev", "executions", "", TENANT, "x", True),
     (AGENT, "delete", "sandgate.dev", "executions", "", TENANT, "x", False),
