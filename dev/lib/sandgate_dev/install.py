@@ -11,6 +11,7 @@ from sandgate_dev import children, cluster, images, state
 RELEASE = "sandgate"
 GATEWAY_SERVICE = "sandgate-gateway"
 GATEWAY_SECRET = "sandgate-gateway-tls"
+GATEWAY_IP = "10.96.0.80"
 GATEWAY_CA = state.STATE / "gateway-ca.crt"
 TOKEN_DURATION = "8h"
 USER_ROLES = {"approver": "alice", "second-approver": "bob", "viewer": "carol"}
@@ -33,6 +34,8 @@ def install():
                  f"--namespace={state.SYSTEM_NAMESPACE}", "--create-namespace",
                  # The tag holds a hash of the programs, so that a new build is a new rollout.
                  f"--set=image.repository={repository},image.tag={tag}",
+                 # This machine has no DNS for Services: callers use the address.
+                 f"--set=gateway.service.clusterIP={GATEWAY_IP},gateway.tls.hosts={{{GATEWAY_IP}}}",
                  "--wait", "--timeout=180s"],
                 env=dict(cluster.environment_of_caller(), KUBECONFIG=str(state.KUBECONFIG)),
                 capture_output=True, text=True, check=False)
