@@ -11,6 +11,11 @@ from harness.cluster import Cluster  # noqa: E402
 from harness.tenant import Tenant  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """Last comes what kills the cluster's own parts."""
+    items.sort(key=lambda item: item.path.name == "test_cluster.py")
+
+
 @pytest.fixture(scope="session")
 def cluster():
     return Cluster()
