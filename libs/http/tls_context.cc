@@ -81,6 +81,9 @@ std::vector<CertPtr> ParseCertificates(const std::string& pem) {
   std::vector<CertPtr> certificates;
   while (X509* const certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
     certificates.emplace_back(certificate);
+    // OpenSSL reads a certificate's extensions when it first needs them and keeps the answer inside
+    // it: asked for here, while no other thread has it.
+    X509_check_purpose(certificate, -1, 0);
   }
   const bool only_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   ERR_clear_error();
