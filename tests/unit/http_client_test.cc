@@ -341,10 +341,11 @@ TEST_F(HttpClientTest, ATrickledAnswerDoesNotMoveTheDeadline) {
   const auto client = NewClient();
   CallOptions options = To();
   options.deadline = milliseconds(300);
+  options.max_response_bytes = 100'000'000;  // more than comes byte by byte before the deadline
   Start(*client, server.port(), Get(), options);
   ASSERT_TRUE(server.Accept());
   server.ReadRequest();
-  server.Send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+  server.Send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
   while (results_.size() == 0) server.Send("x");
   EXPECT_EQ(results_.Get().status().code(), Code::kDeadlineExceeded);
 }
