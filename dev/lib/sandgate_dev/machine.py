@@ -152,10 +152,20 @@ def make_cgroups():
     for root in _cgroup_roots():
         ours = root / "sandgate"
         ours.mkdir(exist_ok=True)
+        if (root / "cgroup.controllers").exists():  # v2: the kubelet wants all of them below
+            for controller in (root / "cgroup.controllers").read_text().split():
+                _hand_down(root, controller)
         # On v1 a new cpuset has no CPUs and takes no process until it gets its parent's.
         for name in ("cpuset.cpus", "cpuset.mems"):
             if (ours / name).exists() and not (ours / name).read_text().strip():
                 (ours / name).write_text((root / name).read_text())
+
+
+def _hand_down(root, controller):
+    try:
+        (root / "cgroup.subtree_control").write_text("+" + controller)
+    except OSError:
+        pass  # not one that can be; the kubelet names those it misses
 
 
 def prune_cgroups():

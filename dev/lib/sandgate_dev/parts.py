@@ -116,10 +116,18 @@ def containerd(env):
     return Part("containerd", ["containerd", f"--config={config}"], [config, runsc, network], ready)
 
 
+def nameservers():
+    """The machine's resolv.conf; a local resolver's own address means nothing inside the node, so
+    then what that resolver itself asks."""
+    text = pathlib.Path("/etc/resolv.conf").read_text()
+    behind = pathlib.Path("/run/systemd/resolve/resolv.conf")
+    return behind.read_text() if "nameserver 127." in text and behind.exists() else text
+
+
 def kubelet(env):
     crt, key = authority().issue("kubelet-server", f"system:node:{state.NODE}", "system:nodes",
                                  hosts=[state.NODE_IP, state.NODE])
-    resolv = _write("resolv.conf", pathlib.Path("/etc/resolv.conf").read_text())
+    resolv = _write("resolv.conf", nameservers())
     config = _write("kubelet.json", {
         "kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "address": state.NODE_IP, "tlsCertFile": str(crt), "tlsPrivateKeyFile": str(key),
