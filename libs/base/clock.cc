@@ -1,6 +1,5 @@
 #include "libs/base/clock.h"
 
-#include <charconv>
 #include <cstdio>
 
 namespace sandgate::base {
@@ -10,6 +9,11 @@ using std::chrono::floor;
 using std::chrono::microseconds;
 using std::chrono::seconds;
 using std::chrono::system_clock;
+
+// The whole years that `Time` holds: beyond them 64 bits of nanoseconds wrap round, and a far
+// deadline would be a past one.
+constexpr int kFirstYear = 1678;
+constexpr int kLastYear = 2261;
 
 class SystemClock final : public Clock {
  public:
@@ -30,13 +34,14 @@ std::string FormatSeconds(Time time) {
   return buffer;
 }
 
-// Reads exactly `width` digits at `*at` and moves past them.
+// Reads exactly `width` digits at `*at` and moves past them; no sign is a digit.
 std::optional<int> Digits(std::string_view text, size_t* at, size_t width) {
   if (*at + width > text.size()) return std::nullopt;
   int value = 0;
-  const char* begin = text.data() + *at;
-  const auto [end, error] = std::from_chars(begin, begin + width, value);
-  if (error != std::errc() || end != begin + width || value < 0) return std::nullopt;
+  for (const char c : text.substr(*at, width)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + (c - '0');
+  }
   *at += width;
   return value;
 }
@@ -82,7 +87,9 @@ std::string FormatMicroTime(Time time) {
 std::optional<Time> ParseTime(std::string_view text) {
   size_t at = 0;
   const auto year = Digits(text, &at, 4);
-  if (!year || !Literal(text, &at, '-')) return std::nullopt;
+  if (!year || *year < kFirstYear || *year > kLastYear || !Literal(text, &at, '-')) {
+    return std::nullopt;
+  }
   const auto month = Digits(text, &at, 2);
   if (!month || !Literal(text, &at, '-')) return std::nullopt;
   const auto day = Digits(text, &at, 2);

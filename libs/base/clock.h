@@ -28,7 +28,8 @@ const Clock& RealClock();
 std::string FormatTime(Time time);
 std::string FormatMicroTime(Time time);
 
-// Reads RFC 3339 as the API server writes it (UTC, "Z"; fractions allowed). nullopt if malformed.
+// Reads RFC 3339 as the API server writes it (UTC, "Z"; fractions allowed). nullopt if
+// malformed or outside the years 1678 to 2261, which are all that Time can hold.
 std::optional<Time> ParseTime(std::string_view text);
 
 }  // namespace sandgate::base

@@ -18,6 +18,7 @@ using base::Status;
 constexpr std::chrono::minutes kClockSkew{5};
 constexpr int kSerialBits = 127;  // positive, at most 20 octets (RFC 5280 section 4.1.2.2)
 constexpr long kX509Version3 = 2;
+constexpr int kLastTmYear = 2261 - 1900;  // base::Time ends in 2262; certificates know year 9999
 constexpr char kCurve[] = "P-256";
 
 Status Failed(const char* what) {
@@ -153,6 +154,7 @@ Result<base::Time> NotAfter(const X509* certificate) {
     ERR_clear_error();
     return Status(Code::kInvalidArgument, "certificate without an end");
   }
+  if (utc.tm_year > kLastTmYear) return base::Time::max();
   return std::chrono::system_clock::from_time_t(::timegm(&utc));
 }
 

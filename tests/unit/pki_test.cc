@@ -84,6 +84,24 @@ TEST_F(PkiTest, NoLeafOutlivesItsAuthority) {
   EXPECT_EQ(authority_.Issue(late, now_ + hours(49)).status().code(), Code::kInvalidArgument);
 }
 
+TEST_F(PkiTest, AnEndBeyondOurClockIsNotAPastOne) {
+  // RFC 5280 section 4.1.2.5: 99991231235959Z says "no well-defined end".
+  const Cert certificate(X509_new());
+  EVP_PKEY* const key = EVP_EC_gen("P-256");
+  X509_set_pubkey(certificate.get(), key);
+  ASN1_TIME_set_string(X509_getm_notBefore(certificate.get()), "20200101000000Z");
+  ASN1_TIME_set_string(X509_getm_notAfter(certificate.get()), "99991231235959Z");
+  X509_sign(certificate.get(), key, EVP_sha256());
+  EVP_PKEY_free(key);
+  BIO* const bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(bio, certificate.get());
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  const std::string forever(data, static_cast<size_t>(size));
+  BIO_free(bio);
+  EXPECT_EQ(*CertificateExpiry(forever), base::Time::max());
+}
+
 TEST_F(PkiTest, EveryCertificateHasItsOwnKeyAndSerial) {
   const TlsIdentity a = Identity(authority_, "spiffe://x/y", true, true, now_);
   const TlsIdentity b = Identity(authority_, "spiffe://x/y", true, true, now_);
