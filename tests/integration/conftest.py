@@ -1,4 +1,4 @@
-"""Installs manifests/sandgate.yaml on the API server of dev/testenv, once, without running a single pod."""
+"""Installs the chart on the API server of dev/testenv, once, without running a single pod."""
 
 import os
 
@@ -137,14 +137,20 @@ def tokens(admin):
 @pytest.fixture(scope="session")
 def cluster(admin, tokens):
     """The API server with Sandgate's rules in force."""
-    code, output = kubectl("apply", "--server-side", "-f", str(kubeapi.REPO / "manifests/sandgate.yaml"))
+    install()
+    code, output = kubectl("label", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted")
     assert code == 0, output
     code, output = kubectl("apply", "-f", "-", stdin=ROLES)
     assert code == 0, output
-    code, output = kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-    assert code == 0, output
     wait_for(lambda: all_in_force(admin, tokens(SYSTEM, "sandgate-operator")), "the admission policies are in force")
     return admin
+
+
+def install():
+    code, output = kubeapi.helm("upgrade", "--install", "sandgate", str(kubeapi.REPO / "charts/sandgate"), "-n", SYSTEM, "--create-namespace")
+    assert code == 0, output
+    code, output = kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    assert code == 0, output
 
 
 def all_in_force(admin, operator):
@@ -170,12 +176,12 @@ def all_in_force(admin, operator):
     return stamped.ok and "requester" in stamped.body["spec"] and not missing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def operator(cluster, tokens):
     return tokens(SYSTEM, "sandgate-operator")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def gateway(cluster, tokens):
     return tokens(SYSTEM, "sandgate-gateway")
 

@@ -170,6 +170,11 @@ def kubectl(*arguments, user=None, stdin=None):
     return done.returncode, done.stdout + done.stderr
 
 
+def helm(*arguments):
+    done = subprocess.run(["helm", *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
 def sandbox(namespace, name=None, **spec):
     return {"apiVersion": "sandgate.dev/v1alpha1", "kind": "Sandbox",
             "metadata": {"namespace": namespace, "name": name or unique("sb")},

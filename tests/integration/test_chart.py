@@ -2,17 +2,16 @@
 
 import copy
 import json
-import pathlib
 import subprocess
 
 import pytest
 import yaml
 
-from conftest import TENANT
-from kubeapi import REPO, SYSTEM, core, path, wait_for
+import kubeapi
+from conftest import TENANT, all_in_force, install
+from kubeapi import POLICIES, REPO, SYSTEM, core, kubectl, path, wait_for
 
 CHART = REPO / "charts/sandgate"
-POLICIES = "/apis/admissionregistration.k8s.io/v1"
 
 
 def helm(*arguments):
@@ -254,12 +253,33 @@ def test_the_programs_pods_pass_pod_security(cluster):
         answer.must()
 
 
-def test_the_server_side_apply_of_manifests_is_strict_and_repeatable(cluster):
-    for file in ("manifests/sandgate.yaml",):
-        done = subprocess.run(["kubectl", "apply", "--server-side", "--validate=strict", "-f", str(REPO / file)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    older = list(yaml.safe_load_all(pathlib.Path(REPO / "manifests/sandgate-before-1.36.yaml").read_text()))
-    assert not [document for document in older if document and document["kind"].startswith("Mutating")]
+def test_the_manifests_are_what_the_server_takes(cluster):
+    """Strictly: no unknown field in any of them."""
+    for file in ("manifests/sandgate.yaml", "manifests/sandgate-before-1.36.yaml"):
+        code, output = kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", str(REPO / file))
+        assert code == 0, output
+    assert "Mutating" not in (REPO / "manifests/sandgate-before-1.36.yaml").read_text().replace("MutatingAdmissionPolicy (v1", "")
+
+
+def test_an_upgrade_changes_nothing_that_was_not_changed(cluster, expected):
+    before = {(item["kind"], item["metadata"]["name"]): live(cluster, item)["metadata"]["uid"] for item in expected}
+    install()
+    for item in expected:
+        now = live(cluster, item)
+        assert same(item["spec"], now["spec"]) and now["metadata"]["uid"] == before[item["kind"], item["metadata"]["name"]]
+
+
+def test_uninstalling_keeps_what_people_made(cluster, operator, tokens):
+    made = cluster.create(path("sandboxes", TENANT), kubeapi.sandbox(TENANT)).must()["metadata"]
+    code, output = kubeapi.helm("uninstall", "sandgate", "-n", SYSTEM)
+    try:
+        assert code == 0, output
+        assert cluster.get(path("sandboxes", TENANT, made["name"])).must()["metadata"]["uid"] == made["uid"]
+        for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"):
+            assert not cluster.get(f"{POLICIES}/{kind}", labelSelector="app.kubernetes.io/part-of=sandgate").must()["items"]
+    finally:
+        install()
+        wait_for(lambda: all_in_force(cluster, tokens(SYSTEM, "sandgate-operator")), "the rules are back")
 
 
 @pytest.fixture(scope="module")
