@@ -26,13 +26,18 @@ std::optional<std::string> MemoryWatch::Update(const MemorySample& sample, int64
   const int64_t pages = OwnPages(sample) - runner_bytes;
   base_pages_ = std::min(base_pages_, pages);
   base_sentry_ = std::min(base_sentry_, sample.sentry_bytes);
-  const int64_t sentry = sample.sentry_bytes - base_sentry_ - kSentrySlackBytes;
-  const int64_t used = pages - base_pages_ + std::max<int64_t>(0, sentry);
+  const int64_t sentry =
+      std::max<int64_t>(0, sample.sentry_bytes - base_sentry_ - kSentrySlackBytes);
+  const int64_t used = pages - base_pages_ + sentry;
   hot_ = used > limit_bytes_ / 2 || used - used_bytes_ > kFastGrowthBytes;
   used_bytes_ = used;
   if (used > limit_bytes_) {
     return "the run used more memory than its limit of " +
            std::to_string(limit_bytes_ / kMebibyte) + " MiB";
+  }
+  if (sentry > kMaxSentryBytes) {
+    return "the run used more than " + std::to_string(kMaxSentryBytes / kMebibyte) +
+           " MiB of kernel memory (pipes, sockets, files)";
   }
   if (sample.workspace_files > files_limit_) {
     return "the workspace holds more than " + std::to_string(files_limit_) +

@@ -22,6 +22,9 @@ struct MemorySample {
 // Garbage the sentry has not collected yet is not the run's doing. Its heap doubles between two
 // collections; this much of growth is free.
 inline constexpr int64_t kSentrySlackBytes = 32 * 1024 * 1024;
+// Objects of the kernel (pipes, sockets, files) may take this much of a run's memory. Its heap
+// gives memory back slowly, so what one run made it hold is missing for the next.
+inline constexpr int64_t kMaxSentryBytes = 256 * 1024 * 1024;
 // Files are heap of the sentry: 1.4 KB each, which outlive the run and no disk limit counts.
 inline constexpr int64_t kMaxWorkspaceFiles = 65'536;
 

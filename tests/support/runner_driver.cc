@@ -1,9 +1,13 @@
 // Runs programs through the runner's engine, one after the other, without any network: for trying
 // the engine inside a container. With pid 1 it is what the runner is in a sandbox.
 //
-//   runner-driver [--memory BYTES] [--disk BYTES] [--timeout MILLIS] [--output BYTES] FILE...
+//   runner-driver [--memory BYTES] [--disk BYTES] [--timeout MILLIS] [--output BYTES]
+//                 [--attacks DIR --language LANGUAGE] FILE...
 //
-// The language of a file is its suffix (.py, .js, .sh). Prints one block for each.
+// The language of a file is its suffix (.py, .js, .sh). Prints one block for each. With --attacks,
+// runs the scenarios of tests/e2e/attacks in that language as well; the exit code counts failures.
+#include <sys/prctl.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -17,10 +21,13 @@
 namespace sandgate::runner {
 namespace {
 
+constexpr size_t kShownBytes = 8000;
+
 struct Arguments {
   SupervisorOptions options{"/workspace", int64_t{1024} << 20};
   api::RunRequest request;
   std::vector<std::string> files;
+  std::string attacks, language = "python";
 };
 
 Arguments Parse(int argc, char** argv) {
@@ -39,6 +46,10 @@ Arguments Parse(int argc, char** argv) {
       arguments.request.timeout_millis = std::atoll(argv[++i]);
     } else if (argument == "--output" && has_value) {
       arguments.request.output_bytes = std::atoll(argv[++i]);
+    } else if (argument == "--attacks" && has_value) {
+      arguments.attacks = argv[++i];
+    } else if (argument == "--language" && has_value) {
+      arguments.language = argv[++i];
     } else if (argument == "--workspace" && has_value) {
       arguments.options.workspace = argv[++i];
     } else {
@@ -55,15 +66,64 @@ std::optional<api::Language> LanguageOf(const std::string& file) {
   return std::nullopt;
 }
 
-void Print(const std::string& file, const api::RunState& state) {
-  std::printf("=== %s: %s exit=%lld %lldms out=%zu%s err=%zu%s %s\n", file.c_str(),
+void Print(const std::string& name, const api::RunState& state) {
+  std::printf("=== %s: %s exit=%lld %lldms out=%zu%s err=%zu%s %s\n", name.c_str(),
               api::RunOutcomeName(state.outcome), static_cast<long long>(state.exit_code),
               static_cast<long long>(state.duration_millis), state.out.size(),
               state.out_truncated ? "(cut)" : "", state.err.size(),
               state.err_truncated ? "(cut)" : "", state.error_message.c_str());
-  std::printf("%s", state.out.substr(0, 4000).c_str());
-  if (!state.err.empty()) std::printf("--- stderr\n%s", state.err.substr(0, 4000).c_str());
-  std::fflush(stdout);
+}
+
+void PrintOutput(const api::RunState& state) {
+  std::printf("%s", state.out.substr(0, kShownBytes).c_str());
+  if (!state.err.empty()) std::printf("--- stderr\n%s", state.err.substr(0, kShownBytes).c_str());
+}
+
+std::string Text(const std::string& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+// Whether the run ended as the table of attacks says it must.
+bool AsExpected(const api::Json& step, const api::RunState& state) {
+  bool outcome = false;
+  for (const auto& one : api::Member(step, "outcomes")) {
+    outcome = outcome || one == api::RunOutcomeName(state.outcome);
+  }
+  const std::string says = api::StringOr(step, "says");
+  const std::string said = state.out + state.err + state.error_message;
+  return outcome && said.find(says) != std::string::npos &&
+         api::IntOr(step, "exitCode", state.exit_code) == state.exit_code;
+}
+
+// Every scenario of DIR/attacks.json in one language. Returns how many steps went wrong.
+int Attack(RunSupervisor& engine, const Arguments& arguments) {
+  const auto table = api::ParseJson(Text(arguments.attacks + "/attacks.json"));
+  if (!table.ok()) return std::fprintf(stderr, "%s\n", table.status().ToString().c_str()), 1;
+  int wrong = 0;
+  for (const auto& scenario : *table) {
+    const auto language = api::ParseLanguage(api::StringOr(scenario, "language"));
+    if (!language || api::LanguageName(*language) != arguments.language) continue;
+    for (const auto& step : api::Member(scenario, "steps")) {
+      api::RunRequest request = arguments.request;
+      request.language = *language;
+      request.timeout_millis = api::IntOr(step, "timeoutSeconds") * 1000;
+      std::string name = api::StringOr(scenario, "name");
+      for (const auto& file : api::Member(step, "files")) {
+        request.code += Text(arguments.attacks + "/" + file.get<std::string>()) + "\n";
+        name += " " + file.get<std::string>();
+      }
+      auto state = engine.Run(request);
+      if (!state.ok()) return std::fprintf(stderr, "%s\n", state.status().ToString().c_str()), 1;
+      Print((AsExpected(step, *state) ? "ok    " : "WRONG ") + name, *state);
+      if (AsExpected(step, *state)) continue;
+      ++wrong;
+      PrintOutput(*state);
+    }
+  }
+  std::printf("%d steps went wrong\n", wrong);
+  return wrong;
 }
 
 int Main(int argc, char** argv) {
@@ -71,6 +131,7 @@ int Main(int argc, char** argv) {
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, nullptr);
+  if (prctl(PR_SET_DUMPABLE, 0) != 0) return 1;  // as the runner does
   Arguments arguments = Parse(argc, argv);
   auto spawner = Spawner::Create();
   if (!spawner.ok()) return std::fprintf(stderr, "%s\n", spawner.status().ToString().c_str()), 1;
@@ -79,15 +140,15 @@ int Main(int argc, char** argv) {
   for (const std::string& file : arguments.files) {
     const auto language = LanguageOf(file);
     if (!language) continue;
-    std::ostringstream code;
-    code << std::ifstream(file).rdbuf();
     arguments.request.language = *language;
-    arguments.request.code = code.str();
+    arguments.request.code = Text(file);
     auto state = (*engine)->Run(arguments.request);
     if (!state.ok()) return std::fprintf(stderr, "%s\n", state.status().ToString().c_str()), 1;
     Print(file, *state);
+    PrintOutput(*state);
+    std::fflush(stdout);
   }
-  return 0;
+  return arguments.attacks.empty() ? 0 : Attack(**engine, arguments);
 }
 
 }  // namespace

@@ -197,6 +197,13 @@ TEST(MemoryWatch, TheSentrysHeapCountsBeyondItsGarbage) {
   EXPECT_TRUE(watch.Update({.sentry_bytes = 21 * kMiB + kSentrySlackBytes + 100 * kMiB}, 0));
 }
 
+TEST(MemoryWatch, KernelObjectsHaveALimitOfTheirOwn) {
+  MemoryWatch watch(4096 * kMiB, {});
+  EXPECT_FALSE(watch.Update({.sentry_bytes = kSentrySlackBytes + kMaxSentryBytes}, 0));
+  EXPECT_THAT(*watch.Update({.sentry_bytes = kSentrySlackBytes + kMaxSentryBytes + 1}, 0),
+              HasSubstr("kernel memory"));
+}
+
 TEST(MemoryWatch, TheWorkspaceAndTheRunnersOwnBuffersAreNotTheRuns) {
   MemoryWatch watch(100 * kMiB, {.pages_bytes = 0});
   EXPECT_FALSE(watch.Update({.pages_bytes = 205 * kMiB, .workspace_bytes = 100 * kMiB}, 5 * kMiB));

@@ -1,0 +1,1 @@
+echo HELD the sandbox works on
