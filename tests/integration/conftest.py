@@ -127,10 +127,12 @@ def admin():
 @pytest.fixture(scope="session")
 def tokens(admin):
     """Makes a caller with a real token of a ServiceAccount."""
+
     def make(namespace, name):
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         answer = admin.create(core("serviceaccounts", namespace, name, "token"), body).must()
         return admin.with_token(answer["status"]["token"])
+
     return make
 
 
@@ -138,16 +140,29 @@ def tokens(admin):
 def cluster(admin, tokens):
     """The API server with Sandgate's rules in force."""
     install()
-    code, output = kubectl("label", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted")
+    code, output = kubectl(
+        "label", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted"
+    )
     assert code == 0, output
     code, output = kubectl("apply", "-f", "-", stdin=ROLES)
     assert code == 0, output
-    wait_for(lambda: all_in_force(admin, tokens(SYSTEM, "sandgate-operator")), "the admission policies are in force")
+    wait_for(
+        lambda: all_in_force(admin, tokens(SYSTEM, "sandgate-operator")),
+        "the admission policies are in force",
+    )
     return admin
 
 
 def install():
-    code, output = kubeapi.helm("upgrade", "--install", "sandgate", str(kubeapi.REPO / "charts/sandgate"), "-n", SYSTEM, "--create-namespace")
+    code, output = kubeapi.helm(
+        "upgrade",
+        "--install",
+        "sandgate",
+        str(kubeapi.REPO / "charts/sandgate"),
+        "-n",
+        SYSTEM,
+        "--create-namespace",
+    )
     assert code == 0, output
     code, output = kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     assert code == 0, output
@@ -157,20 +172,40 @@ def all_in_force(admin, operator):
     """One dry run for each policy, refused in that policy's name; none stores anything."""
     probe = kubeapi.sandbox(TENANT, "probe")
     stamped = admin.create(path("sandboxes", TENANT), probe, dryRun="All")
-    pod = {"metadata": {"name": "sgsb-probe"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-              "metadata": {"name": "sandgate-probe"}, "spec": {"podSelector": {}}}
-    secret = {"metadata": {"generateName": "probe-"}, "type": "kubernetes.io/basic-auth", "stringData": {"password": "x"}}
-    binding = {"metadata": {"name": "sgsb-probe", "labels": {"sandgate.dev/x": "y"}}, "target": {"kind": "Node", "name": "n"}}
+    pod = {
+        "metadata": {"name": "sgsb-probe"},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "sandgate-probe"},
+        "spec": {"podSelector": {}},
+    }
+    secret = {
+        "metadata": {"generateName": "probe-"},
+        "type": "kubernetes.io/basic-auth",
+        "stringData": {"password": "x"},
+    }
+    binding = {
+        "metadata": {"name": "sgsb-probe", "labels": {"sandgate.dev/x": "y"}},
+        "target": {"kind": "Node", "name": "n"},
+    }
     forged = {**probe, "metadata": {**probe["metadata"], "finalizers": ["a.b/c"]}}
     refusals = {
         "sandgate-requester": admin.create(path("sandboxes", TENANT), forged, dryRun="All"),
-        "sandgate-approvals": admin.create(path("approvals", TENANT), kubeapi.approval(TENANT, "x"), dryRun="All"),
+        "sandgate-approvals": admin.create(
+            path("approvals", TENANT), kubeapi.approval(TENANT, "x"), dryRun="All"
+        ),
         "sandgate-pods": admin.create(core("pods", TENANT), pod, dryRun="All"),
         "sandgate-bindings": admin.create(core("bindings", TENANT), binding, dryRun="All"),
-        "sandgate-network": admin.create(f"/apis/networking.k8s.io/v1/namespaces/{TENANT}/networkpolicies", policy, dryRun="All"),
+        "sandgate-network": admin.create(
+            f"/apis/networking.k8s.io/v1/namespaces/{TENANT}/networkpolicies", policy, dryRun="All"
+        ),
         "sandgate-secrets": operator.create(core("secrets", TENANT), secret, dryRun="All"),
-        "sandgate-connect": admin.create(core("pods", TENANT, "sgsb-probe", "exec") + "?command=id", None),
+        "sandgate-connect": admin.create(
+            core("pods", TENANT, "sgsb-probe", "exec") + "?command=id", None
+        ),
     }
     missing = [name for name, answer in refusals.items() if f"'{name}'" not in answer.message]
     return stamped.ok and "requester" in stamped.body["spec"] and not missing
@@ -204,6 +239,7 @@ def people(cluster):
 @pytest.fixture
 def ask(operator):
     """Makes a pending Approval; returns its URL."""
+
     def make(requester=AGENT, risk="HIGH", phase="Pending", **request):
         body = kubeapi.approval(TENANT, requester, risk, **request)
         made = operator.create(path("approvals", TENANT), body).must()
@@ -211,4 +247,5 @@ def ask(operator):
         if phase:
             operator.patch(url + "/status", {"status": {"phase": phase}}).must()
         return url
+
     return make

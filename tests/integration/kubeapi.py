@@ -95,7 +95,9 @@ class Caller:
     def with_token(self, token):
         other = copy.copy(self)
         other._connection = None
-        other._context = ssl.create_default_context(cafile=os.environ["SANDGATE_TESTENV"] + "/ca.crt")
+        other._context = ssl.create_default_context(
+            cafile=os.environ["SANDGATE_TESTENV"] + "/ca.crt"
+        )
         other.headers = {"Authorization": f"Bearer {token}"}
         return other
 
@@ -108,7 +110,9 @@ class Caller:
         for attempt in (1, 2):  # a kept connection may have been closed meanwhile
             try:
                 if self._connection is None:
-                    self._connection = http.client.HTTPSConnection(*self._address, context=self._context, timeout=60)
+                    self._connection = http.client.HTTPSConnection(
+                        *self._address, context=self._context, timeout=60
+                    )
                 self._connection.putrequest(method, url)
                 for name, value in self.headers.items():
                     self._connection.putheader(name, value)
@@ -166,7 +170,9 @@ def kubectl(*arguments, user=None, stdin=None):
     command = ["kubectl"]
     if user:
         command.append(f"--kubeconfig={os.environ['SANDGATE_TESTENV']}/{user}.kubeconfig")
-    done = subprocess.run(command + list(arguments), input=stdin, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command + list(arguments), input=stdin, capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -176,26 +182,62 @@ def helm(*arguments):
 
 
 def sandbox(namespace, name=None, **spec):
-    return {"apiVersion": "sandgate.dev/v1alpha1", "kind": "Sandbox",
-            "metadata": {"namespace": namespace, "name": name or unique("sb")},
-            "spec": spec or {"language": "python"}}
+    return {
+        "apiVersion": "sandgate.dev/v1alpha1",
+        "kind": "Sandbox",
+        "metadata": {"namespace": namespace, "name": name or unique("sb")},
+        "spec": spec or {"language": "python"},
+    }
 
 
 def execution(namespace, name=None, **spec):
-    return {"apiVersion": "sandgate.dev/v1alpha1", "kind": "Execution",
-            "metadata": {"namespace": namespace, "name": name or unique("ex")},
-            "spec": spec or {"sandboxName": "one", "operation": "Execute",
-                             "execute": {"language": "python", "code": "print(1)"}}}
+    return {
+        "apiVersion": "sandgate.dev/v1alpha1",
+        "kind": "Execution",
+        "metadata": {"namespace": namespace, "name": name or unique("ex")},
+        "spec": spec
+        or {
+            "sandboxName": "one",
+            "operation": "Execute",
+            "execute": {"language": "python", "code": "print(1)"},
+        },
+    }
+
+
+RUN = {"sandboxName": "one", "operation": "Execute", "execute": {"language": "python", "code": "1"}}
+
+
+def with_run(**members):
+    return {**RUN, **members}
+
+
+def only(operation, **members):
+    return {"sandboxName": "one", "operation": operation, **members}
 
 
 def approval(namespace, requester, risk="HIGH", name=None, **request):
     name = name or unique("ap")
-    return {"apiVersion": "sandgate.dev/v1alpha1", "kind": "Approval",
-            "metadata": {"namespace": namespace, "name": name},
-            "spec": {"request": {"executionName": name, "executionUID": "e-1", "sandboxName": "one", "sandboxUID": "s-1",
-                                 "risk": risk, "reasons": ["code"], "requester": requester, "specHash": "0" * 64,
-                                 "policyRevision": "r1", "expiresAt": "2100-01-01T00:00:00Z",
-                                 "summary": {"tool": "code_execute", "text": "runs code"}, **request}}}
+    return {
+        "apiVersion": "sandgate.dev/v1alpha1",
+        "kind": "Approval",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "request": {
+                "executionName": name,
+                "executionUID": "e-1",
+                "sandboxName": "one",
+                "sandboxUID": "s-1",
+                "risk": risk,
+                "reasons": ["code"],
+                "requester": requester,
+                "specHash": "0" * 64,
+                "policyRevision": "r1",
+                "expiresAt": "2100-01-01T00:00:00Z",
+                "summary": {"tool": "code_execute", "text": "runs code"},
+                **request,
+            }
+        },
+    }
 
 
 def name_of(url):
