@@ -11,7 +11,7 @@
 namespace sandgate::http {
 
 struct RequestLimits {
-  size_t header_bytes = 16 * 1024;  // request line and headers; also one chunk's header, trailers
+  size_t header_bytes = 16 * 1024;  // request line and headers
   size_t body_bytes = 1024 * 1024;
 };
 
@@ -36,11 +36,11 @@ class RequestReader {
   size_t Feed(std::string_view bytes);
 
   State state() const;
-  bool started() const;            // a first byte of the request has come
-  bool wants_continue() const;     // state kBody, and the client waits for "100 Continue"
+  bool started() const;         // a first byte of the request has come
+  bool wants_continue() const;  // state kBody, and the client waits for "100 Continue"
+  // Known once the head is: state kBody or kDone.
   bool keep_alive() const;         // what the client asked for
   bool http11() const;             // false: HTTP/1.0, which knows no chunks
-  bool has_head() const;           // state was kBody or kDone: the request line is known
   const Refusal& refusal() const;  // state kRefused
   Request Take();                  // state kDone, once
 

@@ -1,10 +1,13 @@
 #include "libs/http/response_reader.h"
 
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <optional>
 #include <utility>
+
+#include "libs/http/body_reader.h"
+#include "libs/http/message_format.h"
 
 namespace sandgate::http {
 namespace {
@@ -16,28 +19,31 @@ using boost::system::error_code;
 
 class ResponseReader::Impl {
  public:
-  using Parser = beast_http::response_parser<beast_http::string_body>;
-
   Impl(bool to_head, size_t max_body_bytes) : to_head_(to_head), max_body_bytes_(max_body_bytes) {
     Restart();
   }
 
   size_t Feed(std::string_view bytes) {
     size_t consumed = 0;
-    while (consumed < bytes.size() && state_ == State::kReading) {
-      const size_t taken = Step(bytes.substr(consumed));
+    while (consumed < bytes.size() && state_ == State::kReading && !body_) {
+      const size_t taken = FeedHead(bytes.substr(consumed));
       consumed += taken;
       if (taken == 0) break;
+    }
+    if (consumed < bytes.size() && state_ == State::kReading && body_) {
+      consumed += body_->Feed(bytes.substr(consumed));
+      JudgeBody();
     }
     return consumed;
   }
 
   void End() {
     if (state_ != State::kReading) return;
-    error_code ec = beast_http::make_error_code(beast_http::error::partial_message);
-    if (head_done_) parser_->put_eof(ec);
-    if (ec) return Fail("the connection ended before the answer was whole");
-    Finish();
+    if (body_) {
+      body_->End();
+      JudgeBody();
+    }
+    if (state_ != State::kDone) Fail("the connection ended before the answer was whole");
   }
 
   State state_ = State::kReading;
@@ -49,52 +55,62 @@ class ResponseReader::Impl {
   void Restart() {
     parser_.emplace();
     parser_->header_limit(kMaxHeadBytes);
-    parser_->body_limit(max_body_bytes_);
-    parser_->skip(to_head_);
-    head_done_ = false;
+    parser_->skip(true);  // bodies are not its business
     head_bytes_ = 0;
+    response_ = Response();
   }
 
-  size_t Step(std::string_view bytes) {
+  size_t FeedHead(std::string_view bytes) {
     error_code ec;
-    parser_->eager(head_done_);
     const size_t taken = parser_->put(boost::asio::buffer(bytes.data(), bytes.size()), ec);
-    const bool more = ec == beast_http::error::need_more;
-    if (ec && !more) {
+    head_bytes_ += taken;
+    if (ec && ec != beast_http::error::need_more) {
       Fail("malformed answer: " + ec.message());
-      return taken;
+    } else if (head_bytes_ > kMaxHeadBytes) {
+      Fail("malformed answer: too many headers");
+    } else if (parser_->is_done()) {
+      EndHead();
     }
-    if (!head_done_) {
-      head_bytes_ += taken;
-      head_done_ = parser_->is_header_done();
-      if (head_bytes_ > kMaxHeadBytes) Fail("malformed answer: too many headers");
-      if (state_ == State::kReading && head_done_) ReadHead();
-    } else if (more && taken == 0 && bytes.size() > kMaxHeadBytes) {
-      Fail("malformed answer: chunk header too long");
-    }
-    if (state_ == State::kReading && parser_->is_done()) Finish();
     return taken;
   }
 
-  void ReadHead() {
+  void EndHead() {
     const auto& message = parser_->get();
     response_.status = message.result_int();
-    for (const auto& field : message) {
-      response_.headers.push_back({std::string(field.name_string()), std::string(field.value())});
-    }
-  }
-
-  void Finish() {
     if (response_.status / 100 == 1) {
       if (++interim_ > kMaxInterim || response_.status == 101) {
         return Fail("malformed answer: status " + std::to_string(response_.status));
       }
-      response_ = Response();
       return Restart();
     }
-    keep_alive_ = parser_->get().keep_alive() && !parser_->need_eof();
-    response_.body = std::move(parser_->get().body());
-    state_ = State::kDone;
+    for (const auto& field : message) {
+      response_.headers.push_back({std::string(field.name_string()), std::string(field.value())});
+    }
+    std::optional<BodyFraming> framing = FramingOf(response_.headers);
+    if (!framing) return Fail("malformed answer: the body's length is ambiguous");
+    if (to_head_ || HasNoBody(response_.status)) {
+      framing = BodyFraming();
+    } else if (framing->kind == BodyFraming::Kind::kNone) {
+      framing->kind = BodyFraming::Kind::kUntilClose;
+    }
+    keep_alive_ = message.keep_alive() && framing->kind != BodyFraming::Kind::kUntilClose;
+    body_.emplace(*framing, max_body_bytes_);
+    JudgeBody();
+  }
+
+  void JudgeBody() {
+    switch (body_->state()) {
+      case BodyReader::State::kReading:
+        break;
+      case BodyReader::State::kDone:
+        response_.body = body_->Take();
+        state_ = State::kDone;
+        break;
+      case BodyReader::State::kTooLarge:
+        return Fail("the answer has more than " + std::to_string(max_body_bytes_) + " bytes");
+      case BodyReader::State::kMalformed:
+        return Fail("malformed answer: its chunks");
+    }
   }
 
   void Fail(std::string why) {
@@ -104,8 +120,8 @@ class ResponseReader::Impl {
 
   const bool to_head_;
   const size_t max_body_bytes_;
-  std::optional<Parser> parser_;
-  bool head_done_ = false;
+  std::optional<beast_http::response_parser<beast_http::empty_body>> parser_;
+  std::optional<BodyReader> body_;  // once the head is known
   size_t head_bytes_ = 0;
   int interim_ = 0;
 };
