@@ -60,19 +60,26 @@ def kill(*parts):
         os.kill(pid, signal.SIGKILL)
 
 
+def available_deployments():
+    listed = json.loads(kubectl("get", "deployments", "--namespace=sandgate-system", "-o", "json"))
+    return [f"deployment/{item['metadata']['name']}" for item in listed["items"]
+            if item.get("status", {}).get("availableReplicas")]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def namespace():
     cluster("up")
     if "gvisor" not in kubectl("get", "runtimeclass", "-o", "name"):
         pytest.skip("no RuntimeClass gvisor: run dev/cluster install first")
+    available = available_deployments()
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     kubectl("create", "namespace", NAMESPACE)
     yield
     kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     # Whoever comes next finds Sandgate as it was.
-    if kubectl("get", "deployments", "--namespace=sandgate-system", "-o", "name"):
-        kubectl("wait", "--namespace=sandgate-system", "--for=condition=Available", "deployment",
-                "--all", "--timeout=120s")
+    for deployment in available:
+        kubectl("wait", "--namespace=sandgate-system", "--for=condition=Available", deployment,
+                "--timeout=120s")
 
 
 def gvisor_works():
