@@ -80,6 +80,7 @@ child_refused("unshare user through int 0x80", by_int80)
 for path in ("/sandgate", "/sandgate/identity", "/sandgate/secret", "/sandgate/bin", "/sys/fs/cgroup",
              "/dev/termination-log", "/var/run/secrets/kubernetes.io", "/dev/mqueue"):
     (broken if os.path.lexists(path) else held)(f"absent: {path}")
-for path in ("/root_file", "/etc/x", "/usr/x", "/run/x", "/run/code/x", "/dev/x", "/sys/x", "/var/tmp/x"):
-    refused(f"write {path}", open, path, "w")
+for path in ("/root_file", "/etc/x", "/usr/x", "/run/x", "/run/code/x", "/dev/x", "/sys/x", "/var/tmp/x", "/etc/hosts", "/etc/hostname",
+             "/etc/resolv.conf"):
+    refused(f"write {path}", open, path, "a")
 done()
