@@ -8,10 +8,10 @@ namespace {
 
 constexpr int64_t kMebibyte = 1024 * 1024;
 
-// Virtual memory beyond the memory limit: room for the stacks and malloc arenas of some hundred
-// threads. The memory watch holds the limit; this only makes an absurd request fail at once, in the
-// language's own words.
-constexpr int64_t kAddressSpaceSlack = 1024 * kMebibyte;
+// Virtual memory beyond the memory limit: room for the stacks and malloc arenas of as many threads
+// as there may be. The memory watch holds the limit; this only makes an absurd request fail at
+// once, in the language's own words.
+constexpr int64_t kAddressSpaceSlack = 4096 * kMebibyte;
 
 constexpr int64_t kMaxProcesses = 256;
 constexpr int64_t kMaxOpenFiles = 1024;
@@ -113,7 +113,8 @@ RunSpec SpecFor(api::Language language, std::string code, int64_t memory_bytes, 
   RunSpec spec;
   spec.code = std::move(code);
   spec.workspace = std::move(workspace);
-  spec.file_bytes = std::max(disk_bytes, memory_bytes);
+  // More than fits anywhere, so that a full disk says that it is full.
+  spec.file_bytes = 2 * (disk_bytes + memory_bytes);
   spec.processes = kMaxProcesses;
   spec.open_files = kMaxOpenFiles;
   spec.tmp_bytes = memory_bytes;
