@@ -9,6 +9,7 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +29,14 @@ using std::chrono::milliseconds;
 
 // Nothing here takes that long unless it hangs; then the test fails instead of the whole suite.
 inline constexpr milliseconds kPatience{60'000};
+
+// Room for the tests that hold a thousand sockets: many machines give a program 1024 at first.
+inline void AllowManySockets() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 // Values from other threads, in order.
 template <typename T>
