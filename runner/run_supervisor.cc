@@ -25,8 +25,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kHotInterval{10};
 constexpr milliseconds kCalmInterval{25};
 // What is read of one stream before the deadline and the memory are looked at again.
-constexpr size_t kReadsPerTurn = 4;
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadsPerTurn = 8;
+constexpr size_t kReadBytes = 32 * 1024;
 // How long the death of a killed run's processes may take. It takes 12 ms.
 constexpr milliseconds kDeathDeadline{30'000};
 
