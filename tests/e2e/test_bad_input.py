@@ -165,7 +165,7 @@ CALLS = [
     ("bytes that are not UTF-8", "code_execute", b'{"language": "python", "code": "\xff\xfe"}',
      (400,), None),
     ("2 MB of code", "code_execute", {"language": "python", "code": "x" * 2 * MEGABYTE},
-     (400, 413), None),
+     (400, 422), "code"),
     ("20 MB of anything", "code_execute", b"[" + b" " * 20 * MEGABYTE, (413,), None),
 ]
 
