@@ -1,5 +1,7 @@
 #include "api-gateway/gateway.h"
 
+#include <utility>
+
 #include "api-gateway/tool_catalog.h"
 #include "libs/base/log.h"
 
@@ -48,6 +50,7 @@ bool IsTerminalJson(const api::Json& object) {
 
 Gateway::Gateway(kube::Api own, GatewayOptions options, const base::Clock& clock)
     : clock_(clock),
+      max_bodies_(options.max_bodies),
       calls_(own),
       auth_(own, options.auth, clock),
       pool_(options.workers, options.max_queue),
@@ -117,17 +120,24 @@ void Gateway::Handle(http::Request request, http::Responder responder) {
     case Route::kExecution:
       break;
   }
-  if (!Queue([this, call] { Begin(call); })) call->Answer(Busy());
+  // The queue is bounded in calls, and a body may have megabytes.
+  const size_t bytes = call->body.size();
+  if (bodies_.fetch_add(bytes) + bytes > max_bodies_ || !Queue([this, call] { Begin(call); })) {
+    bodies_ -= bytes;
+    call->Answer(Busy());
+  }
 }
 
 void Gateway::Begin(const PendingPtr& call) {
+  // Not kept in the call: a human may take minutes.
+  const std::string body = std::exchange(call->body, {});
+  bodies_ -= body.size();
   if (!Identify(call)) return;
   if (call->request.route == Route::kExecution) {
     Query(call);
     return;
   }
-  auto tool = ParseToolCall(call->request.name, call->body);
-  call->body = {};  // up to megabytes, and a human may take minutes
+  auto tool = ParseToolCall(call->request.name, body);
   if (const auto* error = std::get_if<CallError>(&tool)) {
     call->Answer(*error);
     return;

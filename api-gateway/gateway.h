@@ -16,8 +16,9 @@
 namespace sandgate::gateway {
 
 struct GatewayOptions {
-  int workers = 8;            // threads that call the API server
-  size_t max_queue = 1024;    // calls that wait for one of them; one more is 503
+  int workers = 8;                       // threads that call the API server
+  size_t max_queue = 1024;               // calls that wait for one of them; one more is 503
+  size_t max_bodies = 64 * 1024 * 1024;  // bytes of their bodies together; more is 503
   size_t max_waiters = 4096;  // calls that wait for a result; one more is answered with 202
   AuthOptions auth;
 };
@@ -53,10 +54,12 @@ class Gateway {
   bool Queue(std::function<void()> job) { return pool_.Submit(std::move(job)); }
 
   const base::Clock& clock_;
+  const size_t max_bodies_;
   const KubeCalls calls_;
   Authenticator auth_;
   Metrics metrics_;
   std::atomic<bool> stopping_ = false;
+  std::atomic<size_t> bodies_ = 0;  // bytes of the bodies that nobody has parsed yet
   WorkerPool pool_;
   Waiters waiters_;
   kube::Reflector reflector_;  // last: its thread uses all of the above

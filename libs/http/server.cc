@@ -23,8 +23,7 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 class ServerImpl : public Server {
  public:
   ServerImpl(ServerOptions options, Handler handler)
-      : shared_(
-            std::make_shared<ServerShared>(ServerShared{std::move(options), std::move(handler)})),
+      : shared_(std::make_shared<ServerShared>(std::move(options), std::move(handler))),
         io_(shared_->options.threads),
         work_(io_.get_executor()),
         accept_strand_(net::make_strand(io_)),

@@ -31,6 +31,9 @@ struct ServerOptions {
   size_t max_header_bytes = 16 * 1024;  // more: 431
   size_t max_body_bytes =
       1024 * 1024;  // more: 413, told before the body is read when it is declared
+  // Of all requests that are being read, together; more: 503. Without it, connections times bodies
+  // is what anybody could make the process hold.
+  size_t max_unread_bytes = 64 * 1024 * 1024;
   std::chrono::milliseconds handshake_timeout{10'000};
   std::chrono::milliseconds read_timeout{30'000};   // for one whole request, first byte to last
   std::chrono::milliseconds idle_timeout{60'000};   // between requests

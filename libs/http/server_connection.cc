@@ -14,6 +14,25 @@ namespace {
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+// One request's share of ServerShared::unread_bytes; given back when it has been read, or not.
+class Share {
+ public:
+  explicit Share(const ServerShared& shared) : shared_(shared) {}
+  ~Share() { shared_.unread_bytes -= bytes_; }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+
+  // False: all requests together have too much.
+  bool Take(size_t bytes) {
+    bytes_ += bytes;
+    return shared_.unread_bytes.fetch_add(bytes) + bytes <= shared_.options.max_unread_bytes;
+  }
+
+ private:
+  const ServerShared& shared_;
+  size_t bytes_ = 0;
+};
+
 std::string AddressOf(const Tcp::socket& socket) {
   error_code ec;
   const Tcp::endpoint remote = socket.remote_endpoint(ec);
@@ -92,10 +111,17 @@ net::awaitable<bool> ServerConnection::ServeOne() {
 net::awaitable<bool> ServerConnection::ReadRequest(RequestReader& reader) {
   using State = RequestReader::State;
   bool continued = false;
+  Share share(*shared_);
   idle_ = true;
   channel_->SetDeadline(shared_->options.idle_timeout);
   while (true) {
-    channel_->Consume(reader.Feed(channel_->data()));
+    const size_t taken = reader.Feed(channel_->data());
+    channel_->Consume(taken);
+    if (!share.Take(taken)) {
+      // Named: GCC 12 destroys a temporary in a co_await expression twice.
+      const RequestReader::Refusal overloaded{503, "Overloaded", "too much at once; try again"};
+      co_return co_await RefuseRequest(overloaded);
+    }
     if (idle_ && reader.started()) {
       idle_ = false;
       channel_->SetDeadline(shared_->options.read_timeout);

@@ -1,6 +1,7 @@
 // One client of a server: request after request until it leaves, misbehaves or is stopped.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,9 @@ namespace sandgate::http {
 struct ServerShared {
   ServerOptions options;
   Handler handler;
+  mutable std::atomic<size_t> unread_bytes = 0;  // of requests that are not whole yet
+
+  ServerShared(ServerOptions o, Handler h) : options(std::move(o)), handler(std::move(h)) {}
 };
 
 class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
