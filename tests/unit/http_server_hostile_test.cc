@@ -138,6 +138,26 @@ TEST(HttpServerHostileTest, BodyLimitIsExact) {
   EXPECT_EQ(post(1001, true), "HTTP/1.1 413");
 }
 
+// Each within its own limit, and together too much: the one that comes last is refused.
+TEST(HttpServerHostileTest, AllBodiesTogetherAreBounded) {
+  ServerOptions options = Plain();
+  options.max_unread_bytes = 1000;
+  const auto server = StartServer(options, Echo);
+  const auto post = [](size_t size) {
+    return "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+           std::to_string(size) + "\r\n\r\n";
+  };
+  const std::string small = post(400) + std::string(400, 'b');
+  EXPECT_TRUE(Ask(server->port(), post(2000) + std::string(2000, 'a')).starts_with("HTTP/1.1 503"));
+  RawClient first(server->port());
+  first.Send(post(700) + std::string(690, 'a'));
+  while (!Ask(server->port(), small).starts_with("HTTP/1.1 503")) {
+  }  // until the server has read what the first one sent
+  first.Send(std::string(10, 'a'));
+  EXPECT_TRUE(first.ReceiveAll().starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(Ask(server->port(), small).starts_with("HTTP/1.1 200"));
+}
+
 TEST(HttpServerHostileTest, ADeclaredBodyIsRefusedBeforeItComes) {
   const auto server = StartServer(Plain(), Echo);
   RawClient client(server->port());
