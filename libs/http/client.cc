@@ -29,9 +29,9 @@ class ClientImpl : public Client, public ConnectionOwner {
  public:
   ClientImpl(ClientOptions options, std::shared_ptr<TlsContext> context)
       : options_(std::move(options)),
-        context_(std::move(context)),
         io_(options_.threads),
-        work_(io_.get_executor()) {
+        work_(io_.get_executor()),
+        context_(std::move(context)) {
     for (int i = 0; i < options_.threads; ++i) {
       threads_.emplace_back([this] { io_.run(); });
     }
@@ -40,11 +40,12 @@ class ClientImpl : public Client, public ConnectionOwner {
 
   void Call(const Endpoint& endpoint, Request request, CallOptions options,
             Callback callback) override;
+  Status ReloadTls(const TlsIdentity& identity, const std::string& ca_pem) override;
 
  private:
   void Finish(CallPtr call, Result<Response> result) override;
   void RetryFresh(CallPtr call) override;
-  void Park(const ConnectionPtr& connection) override;
+  bool Park(const ConnectionPtr& connection) override;
   void Unpark(const ConnectionPtr& connection) override;
   CallPtr TakeAssigned(ClientConnection& connection) override;
 
@@ -56,13 +57,13 @@ class ClientImpl : public Client, public ConnectionOwner {
   void PostFinish(CallPtr call, Status failure);
 
   const ClientOptions options_;
-  const std::shared_ptr<TlsContext> context_;
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_;
   std::vector<std::thread> threads_;
 
   std::mutex mutex_;
   // Guarded by mutex_.
+  std::shared_ptr<TlsContext> context_;
   std::unordered_set<ConnectionPtr> connections_;
   std::unordered_map<std::string, std::vector<ConnectionPtr>> parked_;  // no empty vectors
   bool stopping_ = false;
@@ -94,6 +95,18 @@ void ClientImpl::Call(const Endpoint& endpoint, Request request, CallOptions opt
   }
   call->bytes = std::move(bytes).value();
   Dispatch(std::move(call), false);
+}
+
+Status ClientImpl::ReloadTls(const TlsIdentity& identity, const std::string& ca_pem) {
+  Result<std::shared_ptr<TlsContext>> context = MakeClientContext(identity, ca_pem);
+  if (!context.ok()) return context.status();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  context_ = std::move(context).value();
+  for (const auto& [key, connections] : parked_) {
+    for (const ConnectionPtr& connection : connections) connection->channel().PostClose();
+  }
+  parked_.clear();
+  return Status::Ok();
 }
 
 void ClientImpl::PostFinish(CallPtr call, Status failure) {
@@ -180,9 +193,11 @@ void ClientImpl::StartConnection(const std::string& key, CallPtr call) {
                 });
 }
 
-void ClientImpl::Park(const ConnectionPtr& connection) {
+bool ClientImpl::Park(const ConnectionPtr& connection) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!stopping_) parked_[connection->key()].push_back(connection);
+  if (stopping_ || connection->context() != context_) return false;
+  parked_[connection->key()].push_back(connection);
+  return true;
 }
 
 void ClientImpl::Unpark(const ConnectionPtr& connection) {

@@ -38,16 +38,22 @@ class Client {
  public:
   // kInvalidArgument if the TLS material is no good.
   static base::Result<std::unique_ptr<Client>> Create(ClientOptions options);
-  virtual ~Client() = default;  // open calls end with kCancelled before it returns
+  // Open calls end with kCancelled before it returns. Never from a callback: it waits for them.
+  virtual ~Client() = default;
 
   using Callback = std::function<void(base::Result<Response>)>;
   // Calls back exactly once, on a client thread. Any HTTP status is an ok Result. Failures:
-  // kUnavailable (never sent: refused, unreachable), kUnauthenticated (TLS said no),
-  // kDeadlineExceeded and kInternal (MAY have had their effect), kResourceExhausted.
+  // kInvalidArgument, kResourceExhausted (too many connections), kUnavailable (unreachable,
+  // refused, or the deadline passed before TLS stood) and kUnauthenticated (TLS said no): never
+  // sent. kDeadlineExceeded, kInternal and kCancelled: MAY have had their effect.
   // Redirects are not followed. A kept connection that turns out dead is retried once when
   // nothing of an answer came and the request is a GET, or was not sent.
   virtual void Call(const Endpoint& endpoint, Request request, CallOptions options,
                     Callback callback) = 0;
+
+  // New connections use the new material; running calls finish on the old, idle connections close.
+  // kInvalidArgument if it is no good: then nothing changes.
+  virtual base::Status ReloadTls(const TlsIdentity& identity, const std::string& ca_pem) = 0;
 };
 
 }  // namespace sandgate::http

@@ -56,10 +56,10 @@ net::awaitable<bool> ClientConnection::Perform(CallPtr call, bool kept) {
     owner_->RetryFresh(std::move(call));
     co_return false;
   }
-  const bool keep = reusable_;
+  bool keep = reusable_;
   if (keep) {  // before the caller hears of it: its next call finds the connection
     channel.SetDeadline(idle_timeout_);
-    owner_->Park(shared_from_this());
+    keep = owner_->Park(shared_from_this());
   }
   owner_->Finish(std::move(call), std::move(result));
   co_return keep;

@@ -32,8 +32,9 @@ class ConnectionOwner {
   virtual ~ConnectionOwner() = default;
   virtual void Finish(CallPtr call, base::Result<Response> result) = 0;
   virtual void RetryFresh(CallPtr call) = 0;  // on a new connection
-  // The connection can take another call; later ones come by Assign.
-  virtual void Park(const std::shared_ptr<ClientConnection>& connection) = 0;
+  // The connection can take another call: false if it is not wanted any more. A call comes as
+  // `assigned`, with a Notify.
+  virtual bool Park(const std::shared_ptr<ClientConnection>& connection) = 0;
   // Takes the connection out of the pool, if it is there still.
   virtual void Unpark(const std::shared_ptr<ClientConnection>& connection) = 0;
   // The call assigned to a connection since Park, if any.
@@ -47,6 +48,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
       : owner_(owner),
         key_(std::move(key)),
         idle_timeout_(idle_timeout),
+        context_(context),
         channel_(std::make_shared<Channel>(std::move(socket), std::move(context),
                                            Channel::Role::kClient)) {}
 
@@ -54,6 +56,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
 
   const std::string& key() const { return key_; }  // to whom: endpoint and name
   Channel& channel() { return *channel_; }
+  const std::shared_ptr<TlsContext>& context() const { return context_; }
 
   CallPtr assigned;  // guarded by the owner
 
@@ -67,6 +70,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   ConnectionOwner* const owner_;
   const std::string key_;
   const std::chrono::milliseconds idle_timeout_;
+  const std::shared_ptr<TlsContext> context_;
   const std::shared_ptr<Channel> channel_;
   size_t received_before_ = 0;  // this call
   bool reusable_ = false;       // after this call

@@ -57,7 +57,10 @@ class Responder {
   void EndStream() const;
 
   // Calls `callback` once, on a server thread, if the client goes away before the answer is sent
-  // (at once if it has gone already). One callback a request.
+  // (at once, on the calling thread, if it has gone already: hold no lock that `callback` takes).
+  // A stop of the server counts as going away. One callback a request; dropped once the answer is
+  // sent. While the client has more than its buffer of later requests waiting, nobody reads, so its
+  // going is noticed only when the answer is written.
   void OnClosed(std::function<void()> callback) const;
 
  private:
@@ -78,6 +81,8 @@ class Server {
   // New connections use the new material; open ones keep theirs.
   virtual base::Status ReloadTls(const ServerTls& tls) = 0;
   // Accepts no more, gives running requests up to `grace` to finish, then closes all. Idempotent.
+  // Never from a handler or a callback: it waits for the threads that run them. Responders may
+  // outlive the server; they then do nothing.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
 };
 

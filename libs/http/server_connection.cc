@@ -42,6 +42,18 @@ std::string AddressOf(const Tcp::socket& socket) {
   return remote.address().is_v6() ? '[' + host + "]:" + port : host + ':' + port;
 }
 
+// However the answering ends, an exception included: no Responder may reach this connection later.
+class ExchangeCloser {
+ public:
+  explicit ExchangeCloser(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
+  ~ExchangeCloser() { exchange_->Close(true); }
+  ExchangeCloser(const ExchangeCloser&) = delete;
+  ExchangeCloser& operator=(const ExchangeCloser&) = delete;
+
+ private:
+  const std::shared_ptr<Exchange> exchange_;
+};
+
 }  // namespace
 
 ServerConnection::ServerConnection(std::shared_ptr<const ServerShared> shared, Tcp::socket socket,
@@ -103,9 +115,11 @@ net::awaitable<bool> ServerConnection::ServeOne() {
   Request request = reader.Take();
   const bool head_only = request.method == "HEAD";
   const std::shared_ptr<Exchange> exchange = Dispatch(std::move(request));
+  const ExchangeCloser closer(exchange);
   const bool answered = co_await Answer(exchange, head_only, http11);
-  exchange->Close(!answered);
-  co_return answered&& keep_alive_ && !finishing_;
+  if (answered) exchange->Close(false);
+  const bool more = answered && keep_alive_ && !finishing_;
+  co_return more;
 }
 
 net::awaitable<bool> ServerConnection::ReadRequest(RequestReader& reader) {

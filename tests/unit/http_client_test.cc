@@ -244,6 +244,31 @@ TEST_F(HttpClientTest, CallbacksMayCallAgain) {
   EXPECT_EQ(second->status, 418u);
 }
 
+TEST_F(HttpClientTest, ReloadChangesNewConnections) {
+  Inbox<std::string> peers;
+  Inbox<Responder> waiting;
+  const auto server = NewServer([&](Request request, Responder responder) {
+    if (request.target == "/wait") return waiting.Put(std::move(responder));
+    peers.Put(request.peer.uris.at(0));
+    responder.Send(Response());
+  });
+  const auto client = NewClient();
+  ASSERT_TRUE(Call(*client, server->port(), Get()).ok());
+  EXPECT_EQ(peers.Get(), kOperatorUri);
+  Start(*client, server->port(), Get("/wait"), To());
+  const Responder running = waiting.Get();
+
+  EXPECT_EQ(client->ReloadTls({"x", "y"}, ca_.certificate_pem()).code(), Code::kInvalidArgument);
+  ASSERT_TRUE(
+      client->ReloadTls(Identity(ca_, kGatewayUri, false, true), ca_.certificate_pem()).ok());
+  running.Send(Response());
+  EXPECT_TRUE(results_.Get().ok()) << "a running call finishes";
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Call(*client, server->port(), Get()).ok());
+    EXPECT_EQ(peers.Get(), kGatewayUri) << "no old connection is used again";
+  }
+}
+
 TEST_F(HttpClientTest, ManyThreadsOnBothSides) {
   constexpr int kThreads = 4;
   constexpr int kCallsEach = 100;
