@@ -187,8 +187,8 @@ net::awaitable<bool> ServerConnection::Answer(const std::shared_ptr<Exchange>& e
         co_return co_await WriteResponse(std::move(step.response), head_only);
       case Kind::kAbandoned:
         if (streaming) co_return false;  // cut off: the client must not take it for whole
-        step.response = ErrorResponse(500, "Internal", "no answer was given");
-        co_return co_await WriteResponse(std::move(step.response), head_only);
+        co_return co_await WriteResponse(ErrorResponse(500, "Internal", "no answer was given"),
+                                         head_only);
       case Kind::kHead:
         streaming = BeginHead(step.response, head_only, http11, &bytes);
         break;
@@ -246,8 +246,7 @@ net::awaitable<bool> ServerConnection::WriteTimed(std::string_view bytes) {
 // Always false: what follows on this connection cannot be trusted to be a request.
 net::awaitable<bool> ServerConnection::RefuseRequest(const RequestReader::Refusal& refusal) {
   keep_alive_ = false;
-  Response error = ErrorResponse(refusal.status, refusal.code, refusal.message);
-  co_await WriteResponse(std::move(error), false);
+  co_await WriteResponse(ErrorResponse(refusal.status, refusal.code, refusal.message), false);
   co_return false;
 }
 

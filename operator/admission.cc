@@ -1,0 +1,75 @@
+#include "operator/admission.h"
+
+#include "libs/api/spec_hash.h"
+#include "operator/settings.h"
+
+namespace sandgate::op {
+namespace {
+
+base::Status No(const char* why) {
+  return base::Status(base::Code::kPermissionDenied, why);
+}
+
+base::Status CheckExecution(const api::Execution& execution) {
+  const api::ExecutionStatus& status = execution.status;
+  if (status.phase != api::ExecutionPhase::kRunning) return No("the Execution is not Running");
+  if (!status.admission) return No("the Execution was not admitted");
+  if (!status.claim) return No("the Execution has no claim");
+  if (execution.spec.cancel) return No("the Execution is cancelled");
+  if (execution.meta.deleting()) return No("the Execution is being deleted");
+  if (execution.spec.operation != api::Operation::kExecute) return No("the operation is unknown");
+  if (execution.spec.network_enabled) return No("there is no network to grant");
+  return base::Status::Ok();
+}
+
+base::Status CheckSandbox(const api::Execution& execution, const api::Sandbox& sandbox) {
+  if (sandbox.meta.name != execution.spec.sandbox_name || sandbox.meta.ns != execution.meta.ns) {
+    return No("the Sandbox is another one");
+  }
+  if (sandbox.meta.deleting()) return No("the Sandbox is being deleted");
+  if (sandbox.status.phase != api::SandboxPhase::kReady || !sandbox.status.effective) {
+    return No("the Sandbox is not Ready");
+  }
+  const api::Claim& claim = *execution.status.claim;
+  if (claim.pod_uid != sandbox.status.pod_uid) return No("the claim is for another pod");
+  if (claim.runner_boot_id != sandbox.status.runner_boot_id) {
+    return No("the claim is for another start of the runner");
+  }
+  return base::Status::Ok();
+}
+
+}  // namespace
+
+std::string AdmissionHash(const api::Execution& execution, const api::Sandbox& sandbox,
+                          const api::EffectiveLimits& limits, const std::string& policy_revision) {
+  return api::SpecHash(execution, sandbox.meta.uid, limits, policy_revision);
+}
+
+int64_t TimeoutSeconds(const api::ExecutionSpec& spec, const api::EffectiveLimits& limits) {
+  return spec.timeout_seconds.value_or(limits.timeout_seconds);
+}
+
+base::Result<Admitted> Admit(const api::Execution& execution, const api::Sandbox& sandbox) {
+  if (const base::Status status = CheckExecution(execution); !status.ok()) return status;
+  if (const base::Status status = CheckSandbox(execution, sandbox); !status.ok()) return status;
+  const api::EffectiveLimits& limits = *sandbox.status.effective;
+  const api::Admission& admission = *execution.status.admission;
+  if (AdmissionHash(execution, sandbox, limits, admission.policy_revision) != admission.spec_hash) {
+    return No("what would run is not what was admitted");
+  }
+  Admitted admitted;
+  admitted.claim_ = *execution.status.claim;
+  admitted.sandbox_uid_ = sandbox.meta.uid;
+  admitted.pod_ip_ = sandbox.status.pod_ip;
+  admitted.request_ = {.boot_id = execution.status.claim->runner_boot_id,
+                       .operation = execution.spec.operation,
+                       .language = execution.spec.language,
+                       .code = execution.spec.code,
+                       .timeout_millis = TimeoutSeconds(execution.spec, limits) * 1000,
+                       .grace_millis = kKillGrace.count(),
+                       .memory_bytes = limits.memory_bytes,
+                       .output_bytes = limits.output_bytes};
+  return admitted;
+}
+
+}  // namespace sandgate::op

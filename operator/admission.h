@@ -1,0 +1,45 @@
+// The right to start one run. Starting unapproved code does not compile: Runner::Start needs an
+// Admitted, and only Admit() builds one.
+#pragma once
+
+#include <string>
+
+#include "libs/api/execution.h"
+#include "libs/api/runner_protocol.h"
+#include "libs/api/sandbox.h"
+#include "libs/base/status.h"
+
+namespace sandgate::op {
+
+class Admitted {
+ public:
+  const api::Claim& claim() const { return claim_; }
+  const api::RunRequest& request() const { return request_; }
+  const std::string& sandbox_uid() const { return sandbox_uid_; }
+  const std::string& pod_ip() const { return pod_ip_; }
+  int64_t output_bytes() const { return request_.output_bytes; }
+
+ private:
+  friend base::Result<Admitted> Admit(const api::Execution&, const api::Sandbox&);
+  Admitted() = default;
+
+  api::Claim claim_;
+  api::RunRequest request_;
+  std::string sandbox_uid_;
+  std::string pod_ip_;
+};
+
+// Checks everything that must hold in the moment of a start: phase Running with an admission and a
+// claim, no cancel, no deletion; the admission's hash equals the hash of what would run now (I1);
+// the Sandbox is Ready and its pod and runner are the ones that were claimed.
+// kPermissionDenied says which of these does not hold.
+base::Result<Admitted> Admit(const api::Execution& execution, const api::Sandbox& sandbox);
+
+// The hash that an admission of this Execution must have. The effective limits are the Sandbox's.
+std::string AdmissionHash(const api::Execution& execution, const api::Sandbox& sandbox,
+                          const api::EffectiveLimits& limits, const std::string& policy_revision);
+
+// How long one run may take: the Execution's own timeout, else the Sandbox's.
+int64_t TimeoutSeconds(const api::ExecutionSpec& spec, const api::EffectiveLimits& limits);
+
+}  // namespace sandgate::op

@@ -1,0 +1,159 @@
+#include "operator/approval_logic.h"
+
+#include <algorithm>
+
+namespace sandgate::op {
+namespace {
+
+using api::ApprovalPhase;
+using api::ExecutionPhase;
+
+std::string Excerpt(const std::string& code) {
+  if (code.size() <= api::kMaxExcerptBytes) return code;
+  size_t end = api::kMaxExcerptBytes;
+  while (end > 0 && (static_cast<unsigned char>(code[end]) & 0xC0) == 0x80) --end;
+  return code.substr(0, end);
+}
+
+api::ApprovalSummary Summarise(const ExecutionContext& c, const policy::Assessment& assessment,
+                               const api::EffectiveLimits& limits) {
+  const api::ExecutionSpec& spec = c.spec();
+  api::ApprovalSummary summary;
+  summary.tool = api::ToolName(spec.operation);
+  summary.language = api::LanguageName(spec.language);
+  summary.code_excerpt = Excerpt(spec.code);
+  summary.code_bytes = static_cast<int64_t>(spec.code.size());
+  summary.code_lines = std::count(spec.code.begin(), spec.code.end(), '\n') +
+                       (spec.code.empty() || spec.code.back() == '\n' ? 0 : 1);
+  summary.domains = spec.allowed_domains;
+  summary.timeout_seconds = TimeoutSeconds(spec, limits);
+  summary.image = limits.image;
+  summary.text = spec.requester.username + " wants to run " + std::to_string(summary.code_bytes) +
+                 " bytes of " + summary.language + " in the sandbox " + spec.sandbox_name + " (" +
+                 limits.image + ") for at most " + std::to_string(summary.timeout_seconds) +
+                 " s, without network. Risk " + api::RiskName(assessment.risk) + ".";
+  return summary;
+}
+
+// Settles the Approval; a decision is never made twice.
+ExecutionPlan Settle(ApprovalPhase phase, std::string message = "") {
+  return {SettleApproval{phase, std::move(message)}, std::nullopt};
+}
+
+ExecutionPlan Denied(const ExecutionContext& c, const api::Approval& approval) {
+  std::string message = approval.message;
+  if (message.empty() && approval.decision) {
+    message = "Denied by " + approval.decision->decided_by;
+    if (!approval.decision->reason.empty()) message += ": " + approval.decision->reason;
+  }
+  if (message.empty()) message = "Denied.";
+  return End(c, ExecutionPhase::kDenied, "ApprovalDenied", message);
+}
+
+// Still open: a decision counts only if it gets here before the deadline, by this clock.
+ExecutionPlan WhilePending(const ExecutionContext& c, const api::Approval& approval) {
+  if (c.now >= approval.request.expires_at) {
+    return Settle(ApprovalPhase::kExpired, "Nobody decided in time.");
+  }
+  if (const auto why = WhyVoid(c, approval)) return Settle(ApprovalPhase::kDenied, *why);
+  if (!approval.decision) return WaitFor(approval.request.expires_at);
+  if (approval.decision->verdict == api::Verdict::kDenied) return Settle(ApprovalPhase::kDenied);
+  if (const auto why = WhyNotTheirs(c.execution(), approval)) {
+    return Settle(ApprovalPhase::kDenied, *why);
+  }
+  if (const ExecutionStep hold =
+          HoldForGuard(c, approval.request.risk, approval.request.expires_at)) {
+    return *hold;
+  }
+  return Settle(ApprovalPhase::kApproved);
+}
+
+ExecutionPlan AfterApproval(const ExecutionContext& c, const api::Approval& approval) {
+  if (approval.meta.deleting()) {
+    return End(c, ExecutionPhase::kDenied, "ApprovalDeleted", "The Approval was deleted.");
+  }
+  auto why = WhyVoid(c, approval);
+  if (!why) why = WhyNotTheirs(c.execution(), approval);
+  if (why) return End(c, ExecutionPhase::kDenied, "ApprovalVoid", *why);
+  const base::Time until = approval.request.expires_at + kSandboxWait;
+  if (const ExecutionStep hold = HoldForGuard(c, approval.request.risk, until)) return *hold;
+  return AdmitBy(c, c.status(), "Approval", approval.request.spec_hash,
+                 approval.request.policy_revision);
+}
+
+}  // namespace
+
+api::ApprovalRequest BuildRequest(const ExecutionContext& c, const policy::Assessment& assessment,
+                                  const api::EffectiveLimits& limits) {
+  api::ApprovalRequest request;
+  request.execution_name = c.execution().meta.name;
+  request.execution_uid = c.execution().meta.uid;
+  request.sandbox_name = c.seen.sandbox->meta.name;
+  request.sandbox_uid = c.seen.sandbox->meta.uid;
+  request.risk = assessment.risk;
+  request.reasons = assessment.reasons;
+  request.requester = c.spec().requester.username;
+  request.requester_uid = c.spec().requester.uid;
+  request.summary = Summarise(c, assessment, limits);
+  request.policy_revision = c.policy.revision();
+  request.spec_hash =
+      AdmissionHash(c.execution(), *c.seen.sandbox, limits, request.policy_revision);
+  request.expires_at = c.now + assessment.timeout;
+  return request;
+}
+
+std::optional<std::string> WhyVoid(const ExecutionContext& c, const api::Approval& approval) {
+  const api::ApprovalRequest& request = approval.request;
+  if (request.sandbox_uid != c.seen.sandbox->meta.uid) {
+    return "The Sandbox was replaced by another one of the same name.";
+  }
+  if (request.policy_revision != c.policy.revision()) {
+    return "The policy changed since the question was asked. Submit the Execution again.";
+  }
+  const auto limits = c.Limits();
+  if (!limits.ok()) return limits.status().message();
+  if (request.spec_hash !=
+      AdmissionHash(c.execution(), *c.seen.sandbox, *limits, request.policy_revision)) {
+    return "What would run is not what was asked about.";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> WhyNotTheirs(const api::Execution& execution,
+                                        const api::Approval& approval) {
+  const auto& decision = approval.decision;
+  if (!decision || decision->verdict != api::Verdict::kApproved) return "Nobody approved it.";
+  if (decision->decided_by.empty()) return "It is not known who decided.";
+  if (decision->decided_by == execution.spec.requester.username ||
+      decision->decided_by == approval.request.requester) {
+    return "The requester may not decide.";
+  }
+  return std::nullopt;
+}
+
+ExecutionPlan AwaitDecision(const ExecutionContext& c) {
+  const api::Approval* approval = c.OwnApproval();
+  if (approval == nullptr) {
+    return End(c, ExecutionPhase::kDenied, "ApprovalDeleted",
+               "The Approval was deleted; it is not asked again.");
+  }
+  if (!approval->phase) {
+    const bool late = c.now >= approval->request.expires_at;
+    return late ? Settle(ApprovalPhase::kExpired, "Nobody decided in time.")
+                : Settle(ApprovalPhase::kPending);
+  }
+  switch (*approval->phase) {
+    case ApprovalPhase::kPending:
+      return WhilePending(c, *approval);
+    case ApprovalPhase::kApproved:
+      return AfterApproval(c, *approval);
+    case ApprovalPhase::kDenied:
+      return Denied(c, *approval);
+    case ApprovalPhase::kExpired:
+      return End(c, ExecutionPhase::kExpired, "ApprovalExpired",
+                 "Nobody decided in time, so it was denied.");
+  }
+  return WaitFor();
+}
+
+}  // namespace sandgate::op

@@ -1,0 +1,142 @@
+// An admitted Execution: its turn in the sandbox, its one start, and its end.
+#include <algorithm>
+
+#include "operator/execution_context.h"
+
+namespace sandgate::op {
+namespace {
+
+using api::ExecutionPhase;
+using api::RunOutcome;
+using Stage = RunView::Stage;
+
+// After this moment the runner must have ended the run by itself; if we still do not know, we
+// never shall.
+base::Time LostAt(const ExecutionContext& c, const api::EffectiveLimits& limits) {
+  return c.status().start_time.value_or(c.created()) +
+         std::chrono::seconds(TimeoutSeconds(c.spec(), limits)) + kKillGrace + kRunGrace;
+}
+
+std::string Mebibytes(int64_t bytes) {
+  return std::to_string(bytes >> 20) + " MiB";
+}
+
+// The runner's outcome in the words of the Execution's status.
+ExecutionPlan Result(const ExecutionContext& c, const api::EffectiveLimits& limits) {
+  const std::shared_ptr<const api::RunState>& state = c.seen.run.state;
+  api::ExecutionStatus status = c.status();
+  ExecutionPhase phase = ExecutionPhase::kFailed;
+  status.exit_code = state->exit_code;
+  status.execution_time_millis = state->duration_millis;
+  switch (state->outcome) {
+    case RunOutcome::kExited:
+      if (state->exit_code == 0) phase = ExecutionPhase::kSucceeded;
+      break;
+    case RunOutcome::kTimedOut:
+      phase = ExecutionPhase::kTimedOut;
+      status.exit_code = -1;
+      status.error = {"TimeoutError", "The code was ended after " +
+                                          std::to_string(TimeoutSeconds(c.spec(), limits)) +
+                                          " s. Ask for a longer timeout, or less work."};
+      break;
+    case RunOutcome::kMemoryExceeded:
+      status.error = {"MemoryLimitExceeded", "The code used more than its " +
+                                                 Mebibytes(limits.memory_bytes) +
+                                                 " of memory and was ended. The sandbox and its "
+                                                 "files are still there."};
+      break;
+    case RunOutcome::kCancelled:
+      phase = ExecutionPhase::kCancelled;
+      status.error = {"Cancelled", "Cancelled on request."};
+      break;
+    case RunOutcome::kRefused:
+      status.exit_code.reset();
+      status.error = {"RunRefused", "The code could not be started: " + state->error_message};
+      break;
+  }
+  std::string message = status.error
+                            ? status.error->message
+                            : "The code exited with " + std::to_string(state->exit_code) + ".";
+  Finish(&status, phase, message, c);
+  return {StoreResult{std::move(status), state}, std::nullopt};
+}
+
+ExecutionPlan Start(const ExecutionContext& c) {
+  if (c.spec().cancel || c.execution().meta.deleting()) return {FollowRun{}, std::nullopt};
+  auto admitted = Admit(c.execution(), *c.seen.sandbox);
+  if (!admitted.ok()) {
+    return End(c, ExecutionPhase::kFailed, "AdmissionMismatch",
+               "It was not started: " + admitted.status().message() + ".");
+  }
+  // The risk is judged anew: what stands in the status is not trusted when the rules that protect
+  // it are gone. A run that was started before is followed all the same.
+  const api::RiskLevel risk = c.policy.Assess(policy::CallOf(c.spec())).risk;
+  const bool held = risk != api::RiskLevel::kLow && !c.seen.guard.intact();
+  if (held && c.seen.run.stage == Stage::kUnknown) return {FollowRun{}, std::nullopt};
+  if (held) {
+    return End(c, ExecutionPhase::kFailed, "AdmissionPoliciesNotIntact",
+               "It was not started: the admission policies that keep approvals honest are not in "
+               "force. " +
+                   c.seen.guard.problem);
+  }
+  return {StartRun{std::move(admitted).value()}, std::nullopt};
+}
+
+}  // namespace
+
+ExecutionPlan AwaitTurn(const ExecutionContext& c) {
+  if (!c.status().admission) {
+    return End(c, ExecutionPhase::kFailed, "AdmissionMismatch", "It was never admitted.");
+  }
+  const api::Admission& admission = *c.status().admission;
+  if (!c.SandboxReady()) return WaitFor();  // its own deadline ends it, and this with it
+  const std::string hash = AdmissionHash(
+      c.execution(), *c.seen.sandbox, *c.seen.sandbox->status.effective, admission.policy_revision);
+  if (hash != admission.spec_hash) {
+    return End(c, ExecutionPhase::kFailed, "AdmissionMismatch",
+               "What would run is not what was admitted: the Sandbox or its limits changed.");
+  }
+  const api::RiskLevel risk = c.policy.Assess(policy::CallOf(c.spec())).risk;
+  const base::Time until = c.created() + c.settings.ready_deadline;
+  if (const ExecutionStep hold = HoldForGuard(c, risk, until)) return *hold;
+  return AdmitBy(c, c.status(), admission.by.c_str(), admission.spec_hash,
+                 admission.policy_revision);
+}
+
+ExecutionPlan AwaitEnd(const ExecutionContext& c) {
+  const api::Sandbox& sandbox = *c.seen.sandbox;
+  if (!c.status().claim || !sandbox.status.effective) {
+    return End(c, ExecutionPhase::kFailed, "AdmissionMismatch", "It has no claim.");
+  }
+  const api::EffectiveLimits& limits = *sandbox.status.effective;
+  const RunView& run = c.seen.run;
+  if (run.stage == Stage::kFinished) return Result(c, limits);
+  if (c.status().claim->pod_uid != sandbox.status.pod_uid) {
+    return End(c, ExecutionPhase::kLost, "SandboxLost", "The sandbox's pod was replaced.");
+  }
+  const base::Time lost_at = LostAt(c, limits);
+  if (c.now >= lost_at) {
+    return End(c, ExecutionPhase::kLost, "RunnerUnresponsive",
+               "The sandbox's runner did not say how the code ended. " + run.problem);
+  }
+  switch (run.stage) {
+    case Stage::kUnknown:
+    case Stage::kMissing:
+      return Start(c);
+    case Stage::kAsking:
+      return WaitFor(lost_at);
+    case Stage::kAccepted:
+      return {FollowRun{}, lost_at};
+    case Stage::kRefused:
+      return End(c, ExecutionPhase::kLost, "RunLost", run.problem);
+    case Stage::kUnreachable:
+      if (c.now < run.retry_at) return WaitFor(std::min(run.retry_at, lost_at));
+      // Whether it was started is not known; asking to start it again is safe, it starts once.
+      return Start(c);
+    case Stage::kFinished:
+      break;
+  }
+  return WaitFor(lost_at);
+}
+
+}  // namespace sandgate::op
