@@ -56,6 +56,12 @@ Api Api::WithStop(std::stop_token stop) const {
   return other;
 }
 
+Api Api::WithDeadline(std::chrono::milliseconds deadline) const {
+  Api other = *this;
+  other.deadline_ = deadline;
+  return other;
+}
+
 base::Result<api::Json> Api::Call(const std::string& method, const std::string& path,
                                   const std::string& content_type, const std::string& body) const {
   rest::Request request;
@@ -65,6 +71,7 @@ base::Result<api::Json> Api::Call(const std::string& method, const std::string& 
   request.body = body;
   request.bearer_token = token_;
   request.stop = stop_;
+  request.deadline = deadline_;
   base::Result<rest::Response> response = transport_->Do(request);
   if (response.ok() && response->status == 429) {
     if (!WaitUnlessStopped(std::min(response->retry_after, kMaxRetryAfter), stop_)) {

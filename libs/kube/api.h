@@ -84,6 +84,8 @@ class Api {
   // The same identity; its calls end with kCancelled soon after `stop` was requested (a write MAY
   // have been carried out).
   Api WithStop(std::stop_token stop) const;
+  // The same with another deadline than 10 s for each call.
+  Api WithDeadline(std::chrono::milliseconds deadline) const;
 
   base::Result<api::Json> Get(const Resource& resource, const std::string& ns,
                               const std::string& name) const;
@@ -126,6 +128,7 @@ class Api {
   std::shared_ptr<rest::Transport> transport_;
   std::string token_;
   std::stop_token stop_;
+  std::chrono::milliseconds deadline_{10'000};
 };
 
 // Credentials: $KUBECONFIG or `path` if given, else the pod's service account.

@@ -1,6 +1,7 @@
 // Kubernetes Events about our objects, best effort: they never hold up or fail the work.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,9 @@ class EventRecorder {
   // at 1,024 bytes; callers keep code and secrets out of it.
   void Record(const api::Json& object, EventType type, const std::string& reason,
               const std::string& message);
+
+  // Events that nobody will see: the queue was full, the object too noisy, the API server said no.
+  uint64_t dropped() const;
 
  private:
   class Impl;

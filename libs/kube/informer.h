@@ -11,20 +11,10 @@
 
 #include "libs/base/log.h"
 #include "libs/kube/api.h"
+#include "libs/kube/key.h"
 #include "libs/kube/reflector.h"
 
 namespace sandgate::kube {
-
-// namespace and name. Cluster-scoped objects have an empty namespace.
-struct Key {
-  std::string ns;
-  std::string name;
-
-  auto operator<=>(const Key&) const = default;
-  std::string ToString() const { return ns.empty() ? name : ns + "/" + name; }
-};
-
-Key KeyOf(const api::Json& object);
 
 // Keeps T (parsed once, shared, immutable) for every object that the selector matches. An object
 // that stops matching, or cannot be parsed, leaves the store (and is logged).

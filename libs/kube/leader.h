@@ -23,14 +23,18 @@ struct LeaderOptions {
 
 class LeaderElector {
  public:
-  // `on_started` and `on_stopped` run on the elector's thread. After `on_stopped` the process
-  // should exit: its caches may be behind.
+  // `on_started` and `on_stopped` run on the elector's thread and must not block: nothing renews
+  // the lease meanwhile. `on_stopped` means that the lead was lost (not that Stop was called): the
+  // elector is done then, and the process should exit, since its caches may be behind.
   LeaderElector(Api api, LeaderOptions options, std::function<void()> on_started,
                 std::function<void()> on_stopped);
   ~LeaderElector();
   void Start();
-  // Gives the lease back (holderIdentity "") if we hold it, so that the next takes it at once.
+  // Gives the lease back (holderIdentity "") if we hold it, so that the next takes it at once: end
+  // the work first.
   void Stop();
+  // By the clock, too: false from `renew_deadline` after the last renewal on, even while a call
+  // hangs. Thread-safe.
   bool IsLeader() const;
 
  private:

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "libs/base/clock.h"
-#include "libs/kube/informer.h"
+#include "libs/kube/key.h"
 
 namespace sandgate::kube {
 
@@ -19,7 +19,8 @@ class WorkQueue {
   ~WorkQueue();
 
   void Add(const Key& key);
-  // Not before `delay` has passed; an earlier Add or AddAfter of the same key wins.
+  // Not before `delay` has passed; of two delays of the same key the earlier one counts. An Add
+  // meanwhile hands the key out at once and leaves the delayed one standing.
   void AddAfter(const Key& key, base::Duration delay);
   // After an exponential delay per key: 5 ms doubling to 60 s, with 10 % jitter.
   void AddRateLimited(const Key& key);
@@ -28,6 +29,8 @@ class WorkQueue {
 
   // Blocks until a key is due; nullopt after ShutDown.
   std::optional<Key> Get();
+  // The same without blocking: nullopt when no key is due now. For simulators.
+  std::optional<Key> TryGet();
   void Done(const Key& key);
   void ShutDown();
   size_t depth() const;
