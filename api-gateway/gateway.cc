@@ -189,9 +189,9 @@ void Gateway::Execute(const PendingPtr& call, const CodeExecute& tool) {
   const std::optional<WaitId> id = Wait(call);
   const auto made = calls_.Execute(call->context, tool, names);
   const auto* execution = std::get_if<api::Execution>(&made);
+  if (execution != nullptr) call->SetSeen(execution->meta.uid, execution->spec.sandbox_name);
   const bool waits_on = execution != nullptr && !execution->status.terminal();
   if (waits_on && id) {
-    call->SetSeen(execution->meta.uid, execution->spec.sandbox_name);
     if (waiters_.LookEnded(*id)) Look(*id);
     return;
   }
@@ -248,6 +248,7 @@ void Gateway::Look(WaitId id) {
       return;
     }
     const bool same = execution.ok() && IsTheSame(*call, *execution);
+    if (same) call->SetSeen(execution->meta.uid, execution->spec.sandbox_name);
     if (!same || execution->status.terminal()) {
       if (!waiters_.Take(id)) return;  // its time ran out, or the caller is gone
       if (same) {
@@ -259,7 +260,6 @@ void Gateway::Look(WaitId id) {
       }
       return;
     }
-    call->SetSeen(execution->meta.uid, execution->spec.sandbox_name);
   } while (waiters_.LookEnded(id));
 }
 
@@ -271,10 +271,13 @@ void Gateway::LookOnce(const PendingPtr& call) {
     call->Answer(gone ? Gone() : FromStatus(execution.status()));
   } else if (!IsTheSame(*call, *execution)) {
     call->Answer(Gone());
-  } else if (execution->status.terminal()) {
-    AnswerFinished(call, *execution);
   } else {
-    call->AnswerLater(ProgressOf(*execution));
+    call->SetSeen(execution->meta.uid, execution->spec.sandbox_name);
+    if (execution->status.terminal()) {
+      AnswerFinished(call, *execution);
+    } else {
+      call->AnswerLater(ProgressOf(*execution));
+    }
   }
 }
 

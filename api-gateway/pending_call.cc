@@ -36,7 +36,7 @@ void PendingCall::Answer(http::Response response) {
       "call",
       {{"route", request.label},
        {"code", static_cast<int64_t>(response.status)},
-       {"execution", execution.empty() ? "" : context.ns + "/" + execution},
+       {"execution", uid().empty() ? "" : context.ns + "/" + execution},
        {"sandbox", in.empty() ? "" : context.ns + "/" + in},
        {"user", context.caller.who.username},
        {"millis", static_cast<int64_t>(
