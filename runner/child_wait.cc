@@ -41,13 +41,18 @@ bool WaitForChild(pid_t pid, std::chrono::milliseconds limit) {
       limit);
 }
 
-bool WaitUntilAlone(std::chrono::milliseconds limit) {
+bool WaitUntilAlone(pid_t helper, std::chrono::milliseconds limit) {
   if (getpid() != 1) return true;
   return WaitFor(
-      [] {
-        while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
+      [helper] {
         // Children of children too; not what kubelet started beside us, whose parent is none here.
-        return Tree(ListProcesses(), 1).size() == 1;
+        const std::vector<ProcessInfo> processes = Tree(ListProcesses(), 1);
+        for (const ProcessInfo& process : processes) {
+          if (process.pid == 1 || process.pid == helper) continue;
+          waitpid(process.pid, nullptr, WNOHANG);  // an orphan that came to us
+          return false;
+        }
+        return true;
       },
       limit);
 }

@@ -11,8 +11,8 @@ namespace sandgate::runner {
 // at a time may wait.
 bool WaitForChild(pid_t pid, std::chrono::milliseconds limit);
 
-// Where this process is pid 1 of its namespace: reaps and waits until it is the only process there.
-// Elsewhere (tests) true at once.
-bool WaitUntilAlone(std::chrono::milliseconds limit);
+// Where this process is pid 1 of its namespace: reaps and waits until it and `helper` are the only
+// processes there. Elsewhere (tests) true at once.
+bool WaitUntilAlone(pid_t helper, std::chrono::milliseconds limit);
 
 }  // namespace sandgate::runner

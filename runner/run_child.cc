@@ -1,14 +1,13 @@
 #include "runner/run_child.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
+#include <sched.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
+#include <sstream>
+#include <string_view>
 #include <vector>
 
 #include "runner/run_privileges.h"
@@ -16,11 +15,6 @@
 
 namespace sandgate::runner {
 namespace {
-
-struct ChildFailure {
-  int error = 0;
-  char step[64] = {};
-};
 
 bool Limit(__rlimit_resource resource, int64_t value) {
   rlimit limit = {};
@@ -51,59 +45,79 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
+// What the child needs and, where it fails, what it says. It shares the init's memory until the
+// exec.
+struct Child {
+  const RunSpec& spec;
+  const std::string& filter;
+  const sigset_t& mask;
+  std::vector<char*> argv, environment;
+  std::string path;  // of the interpreter
+  const char* failed_step = nullptr;
+  int error = 0;
+};
+
 // Returns the step that failed, with errno; does not return when all went well.
-const char* Become(const RunSpec& spec, const std::string& filter, const sigset_t& mask) {
-  const std::vector<char*> argv = Pointers(spec.argv);
-  // Before the exec, since the interpreter is looked up in the run's own PATH.
-  if (clearenv() != 0) return "clear the environment";
-  for (const std::string& variable : RunEnvironment()) {
-    if (putenv(const_cast<char*>(variable.c_str())) != 0) return "make the environment";
-  }
+const char* Become(const Child& child) {
   if (setsid() < 0) return "start a session";
   if (chdir(kWorkspacePath) != 0) return "enter the workspace";
-  if (!SetStdin(spec)) return "open the code";
-  if (!SetLimits(spec)) return "set the resource limits";
+  if (!SetStdin(child.spec)) return "open the code";
+  if (!SetLimits(child.spec)) return "set the resource limits";
   signal(SIGCHLD, SIG_DFL);
-  sigprocmask(SIG_SETMASK, &mask, nullptr);
-  if (const char* step = DropEverything(filter)) return step;
-  execvp(argv[0], argv.data());
+  sigprocmask(SIG_SETMASK, &child.mask, nullptr);
+  if (const char* step = DropEverything(child.filter)) return step;
+  execve(child.path.c_str(), child.argv.data(), child.environment.data());
   return "start the interpreter";
+}
+
+int ChildMain(void* argument) {
+  Child& child = *static_cast<Child*>(argument);
+  child.failed_step = Become(child);
+  child.error = errno;
+  _exit(127);
+}
+
+// The interpreter in the run's own PATH, in the run's own root. "" with errno if there is none.
+std::string FindProgram(const std::string& name) {
+  constexpr std::string_view kPath = "PATH=";
+  for (const std::string& variable : RunEnvironment()) {
+    if (!variable.starts_with(kPath)) continue;
+    std::istringstream directories(variable.substr(kPath.size()));
+    for (std::string directory; std::getline(directories, directory, ':');) {
+      const std::string path = directory + "/" + name;
+      if (access(path.c_str(), X_OK) == 0) return path;
+    }
+  }
+  errno = ENOENT;
+  return "";
 }
 
 }  // namespace
 
 pid_t StartCode(const RunSpec& spec, const std::string& filter, const sigset_t& mask) {
-  // Closed by exec without a word, so the end of the pipe means that the interpreter runs.
-  int failure_pipe[2];
-  if (pipe2(failure_pipe, O_CLOEXEC) != 0) {
-    Refuse("make a pipe");
+  Child child{spec,
+              filter,
+              mask,
+              Pointers(spec.argv),
+              Pointers(RunEnvironment()),
+              FindProgram(spec.argv[0])};
+  if (child.path.empty()) {
+    Refuse(kStatusFd, "start the interpreter");
     return -1;
   }
-  const pid_t pid = fork();
-  if (pid == 0) {
-    ChildFailure failure;
-    const char* step = Become(spec, filter, mask);
-    failure.error = errno;
-    std::strncpy(failure.step, step, sizeof failure.step - 1);
-    // Nothing is to be done where even this fails: the init sees the exit.
-    _exit(write(failure_pipe[1], &failure, sizeof failure) == sizeof failure ? 127 : 126);
+  // As vfork(2), with a stack of its own: a copy of the address space, which the exec would throw
+  // away at once, is the most expensive thing there is under gVisor. This process goes on only
+  // after the exec, or after the child's end, so what the child wrote is there to be read.
+  constexpr size_t kStackBytes = 128 * 1024;
+  alignas(16) static char stack[kStackBytes];
+  const pid_t pid = clone(ChildMain, stack + kStackBytes, CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+  if (pid < 0) {
+    Refuse(kStatusFd, "start a process");
+    return -1;
   }
-  close(failure_pipe[1]);
-  ChildFailure failure;
-  ssize_t got = -1;
-  if (pid > 0) {
-    do {
-      got = read(failure_pipe[0], &failure, sizeof failure);
-    } while (got < 0 && errno == EINTR);
-  }
-  close(failure_pipe[0]);
-  if (pid > 0 && got == 0) return pid;
-  if (got == static_cast<ssize_t>(sizeof failure)) {
-    errno = failure.error;
-    Refuse(failure.step);
-  } else {
-    Refuse("start a process");
-  }
+  if (child.failed_step == nullptr) return pid;
+  errno = child.error;
+  Refuse(kStatusFd, child.failed_step);
   return -1;
 }
 

@@ -10,7 +10,7 @@
 
 namespace sandgate::runner {
 
-// Forks, and in the child: own session, resource limits, no privilege, the filter, `mask` as its
+// Starts a child, and in it: own session, resource limits, no privilege, the filter, `mask` as its
 // signal mask, then the interpreter. Returns its pid once the interpreter runs, or -1 after having
 // told the runner which step failed.
 pid_t StartCode(const RunSpec& spec, const std::string& filter, const sigset_t& mask);

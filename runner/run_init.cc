@@ -102,7 +102,7 @@ bool Obey() {
     StatusRecord record;
     record.kind = StatusKind::kExited;
     if (!Reap(code, &record.value)) continue;
-    Send(record);
+    Send(kStatusFd, record);
     _exit(0);
   }
 }
@@ -110,14 +110,14 @@ bool Obey() {
 }  // namespace
 
 void RunInit(const RunSpec& spec, const std::string& filter, uid_t uid, gid_t gid) {
-  if (!MapIds(uid, gid)) _exit(Refuse("map the run's user"));
+  if (!MapIds(uid, gid)) _exit(Refuse(kStatusFd, "map the run's user"));
   // Nobody of the same uid may look into this process.
-  if (prctl(PR_SET_DUMPABLE, 0) != 0) _exit(Refuse("make the init undumpable"));
-  if (setsid() < 0 && errno != EPERM) _exit(Refuse("start a session"));
-  if (!RaiseLoopback()) _exit(Refuse("raise the loopback interface"));
-  if (const char* step = BuildRoot(spec)) _exit(Refuse(step));
+  if (prctl(PR_SET_DUMPABLE, 0) != 0) _exit(Refuse(kStatusFd, "make the init undumpable"));
+  if (setsid() < 0 && errno != EPERM) _exit(Refuse(kStatusFd, "start a session"));
+  if (!RaiseLoopback()) _exit(Refuse(kStatusFd, "raise the loopback interface"));
+  if (const char* step = BuildRoot(spec)) _exit(Refuse(kStatusFd, step));
 
-  if (const char* step = ReduceInit()) _exit(Refuse(step));
+  if (const char* step = ReduceInit()) _exit(Refuse(kStatusFd, step));
 
   sigset_t inside_poll;
   BlockChildSignal(&inside_poll);
@@ -127,7 +127,7 @@ void RunInit(const RunSpec& spec, const std::string& filter, uid_t uid, gid_t gi
   close(kStderrFd);
   StatusRecord record;
   record.kind = StatusKind::kStarted;
-  Send(record);
+  Send(kStatusFd, record);
   Serve(code, inside_poll);
 }
 

@@ -21,9 +21,11 @@ namespace {
 // Every image has it, and the run gets another one anyway.
 constexpr char kStaging[] = "/tmp";
 
-// Of the image's root, what the run gets in a form of its own, or not at all.
-constexpr std::array<std::string_view, 9> kNotBound = {".",   "..",  "proc",     "sys",      "dev",
-                                                       "tmp", "run", "sandgate", "workspace"};
+// Of the image's root, what the run gets in a form of its own, or not at all. Every bind takes
+// time, so the empty directories of every Debian are among the latter.
+constexpr std::array<std::string_view, 14> kNotBound = {
+    ".",        "..",        "proc", "sys",   "dev", "tmp",  "run",
+    "sandgate", "workspace", "boot", "media", "mnt", "root", "lost+found"};
 
 constexpr std::array<const char*, 6> kDevices = {"null",   "zero",    "full",
                                                  "random", "urandom", "tty"};

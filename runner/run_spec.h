@@ -11,16 +11,15 @@
 
 namespace sandgate::runner {
 
-// Descriptors of the stage. It closes all others before it does anything else.
-enum StageFd : int {
+// Descriptors of a run's init. It closes all others before it does anything else.
+enum RunFd : int {
   kSpecFd = 0,     // memfd with an encoded RunSpec
   kStdoutFd = 1,   // pipe
   kStderrFd = 2,   // pipe
   kStatusFd = 3,   // pipe, StatusRecord to the runner
   kControlFd = 4,  // pipe, bytes from the runner; its end means that the runner is gone
-  kFilterFd = 5,   // memfd with the seccomp program
-  kFirstForeignFd = 6,
 };
+inline constexpr int kRunDescriptors = 5;
 
 // The one byte the runner ever sends: SIGTERM to every process of the run.
 inline constexpr char kTerminateByte = 'T';

@@ -33,9 +33,10 @@ constexpr milliseconds kDeathDeadline{30'000};
 // What one run needs while it runs.
 class Session {
  public:
-  Session(RunProcess process, const api::RunRequest& request, MemoryProbe& probe,
+  Session(RunProcess process, pid_t stage, const api::RunRequest& request, MemoryProbe& probe,
           const MemorySample& start, int wake, const std::atomic<bool>& cancel)
       : process_(std::move(process)),
+        stage_(stage),
         probe_(probe),
         wake_(wake),
         cancel_(cancel),
@@ -62,6 +63,7 @@ class Session {
   void Do(Command command);
 
   RunProcess process_;
+  pid_t stage_;
   MemoryProbe& probe_;
   int wake_;
   const std::atomic<bool>& cancel_;
@@ -183,8 +185,8 @@ void Session::Do(Command command) {
 
 base::Result<api::RunState> Session::End() {
   if (init_ > 0) kill(init_, SIGKILL);  // not reaped yet, so the pid is its own
-  if (!WaitForChild(process_.stage, kDeathDeadline) ||
-      (init_ > 0 && !WaitForChild(init_, kDeathDeadline)) || !WaitUntilAlone(kDeathDeadline)) {
+  if ((init_ > 0 && !WaitForChild(init_, kDeathDeadline)) ||
+      !WaitUntilAlone(stage_, kDeathDeadline)) {
     return base::Status(base::Code::kInternal, "processes of a run did not die");
   }
   // All writers are dead: what they wrote is in the pipes. A pipe may still have no end, where a
@@ -233,6 +235,7 @@ base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
   base::Result<RunProcess> process =
       spawner_.Spawn(SpecFor(request.language, request.code, request.memory_bytes,
                              options_.disk_bytes, options_.workspace));
+  if (process.status().code() == base::Code::kUnavailable) return process.status();
   if (!process.ok()) {
     api::RunState state;
     state.finished = state.started = true;
@@ -241,7 +244,8 @@ base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
     state.error_message = process.status().message();
     return state;
   }
-  Session session(std::move(process).value(), request, *probe_, start, wake_.get(), cancel_);
+  Session session(std::move(process).value(), spawner_.stage(), request, *probe_, start,
+                  wake_.get(), cancel_);
   session.Loop();
   return session.End();
 }

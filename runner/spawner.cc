@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <cerrno>
@@ -10,6 +12,7 @@
 #include <cstring>
 
 #include "runner/call_filter.h"
+#include "runner/stage.h"
 #include "runner/stage_io.h"
 
 namespace sandgate::runner {
@@ -43,9 +46,7 @@ struct Pipe {
 base::Result<Pipe> MakePipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Failed("make a pipe");
-  Pipe pipe{Above(Fd(ends[0])), Above(Fd(ends[1]))};
-  if (!pipe.read.valid() || !pipe.write.valid()) return Failed("place a pipe");
-  return pipe;
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 bool NonBlocking(const Fd& fd) {
@@ -54,16 +55,14 @@ bool NonBlocking(const Fd& fd) {
 }
 
 // posix_spawn(3), which is safe in a program with threads.
-base::Result<pid_t> SpawnStage(const std::string& program, const std::array<int, 6>& descriptors) {
+base::Result<pid_t> SpawnStage(const std::string& program, const Fd& socket, const Fd& filter) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  int error = 0;
-  for (size_t target = 0; target < descriptors.size() && error == 0; ++target) {
-    error =
-        posix_spawn_file_actions_adddup2(&actions, descriptors[target], static_cast<int>(target));
-  }
+  posix_spawn_file_actions_adddup2(&actions, socket.get(), 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, filter.get(), 3);
   sigset_t none, all;
   sigemptyset(&none);
   sigfillset(&all);
@@ -76,9 +75,7 @@ base::Result<pid_t> SpawnStage(const std::string& program, const std::array<int,
   char name[] = "sandgate-runner", subcommand[] = "run-stage";
   char* argv[] = {name, subcommand, nullptr};
   char* environment[] = {nullptr};
-  if (error == 0) {
-    error = posix_spawn(&pid, program.c_str(), &actions, &attributes, argv, environment);
-  }
+  const int error = posix_spawn(&pid, program.c_str(), &actions, &attributes, argv, environment);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   errno = error;
@@ -93,7 +90,21 @@ base::Result<Spawner> Spawner::Create(std::string program) {
   if (!filter.ok()) return filter.status();
   base::Result<Fd> memory = SealedMemory("filter", *filter);
   if (!memory.ok()) return memory.status();
-  return Spawner(std::move(program), std::move(memory).value());
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return Failed("make a socket pair");
+  }
+  Fd ours(ends[0]);
+  const Fd theirs = Above(Fd(ends[1]));
+  if (!theirs.valid()) return Failed("place a socket");
+  base::Result<pid_t> stage = SpawnStage(program, theirs, *memory);
+  if (!stage.ok()) return stage.status();
+  return Spawner(*stage, std::move(ours));
+}
+
+Spawner::~Spawner() {
+  socket_.Reset();
+  if (stage_.pid > 0) waitpid(stage_.pid, nullptr, 0);
 }
 
 base::Result<RunProcess> Spawner::Spawn(const RunSpec& spec) const {
@@ -110,16 +121,14 @@ base::Result<RunProcess> Spawner::Spawn(const RunSpec& spec) const {
       !NonBlocking(control.write)) {
     return Failed("prepare the pipes");
   }
-  std::array<int, 6> descriptors = {};
-  descriptors[kSpecFd] = text->get();
-  descriptors[kStdoutFd] = out.write.get();
-  descriptors[kStderrFd] = err.write.get();
-  descriptors[kStatusFd] = status.write.get();
-  descriptors[kControlFd] = control.read.get();
-  descriptors[kFilterFd] = filter_.get();
-  base::Result<pid_t> pid = SpawnStage(program_, descriptors);
-  if (!pid.ok()) return pid.status();
-  return RunProcess{*pid, std::move(out.read), std::move(err.read), std::move(status.read),
+  StageMessage message;
+  message.descriptors[kSpecFd] = text->get();
+  message.descriptors[kStdoutFd] = out.write.get();
+  message.descriptors[kStderrFd] = err.write.get();
+  message.descriptors[kStatusFd] = status.write.get();
+  message.descriptors[kControlFd] = control.read.get();
+  if (base::Status sent = SendToStage(socket_.get(), message); !sent.ok()) return sent;
+  return RunProcess{std::move(out.read), std::move(err.read), std::move(status.read),
                     std::move(control.write)};
 }
 

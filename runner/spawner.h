@@ -1,9 +1,10 @@
-// Starts the stage of a run, and holds the runner's ends of its pipes.
+// Starts runs through the stage, and holds the runner's ends of their pipes.
 #pragma once
 
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 
 #include "libs/base/status.h"
 #include "runner/fd.h"
@@ -13,26 +14,36 @@ namespace sandgate::runner {
 
 // A run as the runner holds it. All descriptors are non-blocking and close on exec.
 struct RunProcess {
-  pid_t stage = -1;  // to be waited for
-  Fd out, err;       // what the code writes
-  Fd status;         // StatusRecords; its end means that the init is gone, or never came
+  Fd out, err;  // what the code writes
+  Fd status;    // StatusRecords; its end means that the init is gone, or never came
   Fd control;
 };
 
-// Thread-safe: it only reads what it was made with.
+// Holds the stage, which lives as long as it. One thread at a time may spawn.
 class Spawner {
  public:
   // `program` has the subcommand run-stage; the runner itself is /proc/self/exe.
   static base::Result<Spawner> Create(std::string program = "/proc/self/exe");
+  Spawner(Spawner&&) = default;
+  ~Spawner();  // waits for the stage's end
 
+  // kUnavailable: the stage is gone, and nothing will ever be started again.
   base::Result<RunProcess> Spawn(const RunSpec& spec) const;
 
- private:
-  Spawner(std::string program, Fd filter)
-      : program_(std::move(program)), filter_(std::move(filter)) {}
+  pid_t stage() const { return stage_.pid; }
 
-  std::string program_;
-  Fd filter_;  // memfd with the seccomp program
+ private:
+  // A pid that moves.
+  struct Stage {
+    explicit Stage(pid_t p) : pid(p) {}
+    Stage(Stage&& other) noexcept : pid(std::exchange(other.pid, -1)) {}
+    pid_t pid;
+  };
+
+  Spawner(pid_t stage, Fd socket) : stage_(stage), socket_(std::move(socket)) {}
+
+  Stage stage_;
+  Fd socket_;
 };
 
 }  // namespace sandgate::runner

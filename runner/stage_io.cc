@@ -8,20 +8,20 @@
 
 namespace sandgate::runner {
 
-bool Send(const StatusRecord& record) {
+bool Send(int fd, const StatusRecord& record) {
   ssize_t written = 0;
   do {
-    written = write(kStatusFd, &record, sizeof record);
+    written = write(fd, &record, sizeof record);
   } while (written < 0 && errno == EINTR);
   return written == sizeof record;
 }
 
-int Refuse(const char* step) {
+int Refuse(int fd, const char* step) {
   StatusRecord record;
   record.kind = StatusKind::kRefused;
   record.value = errno;
   std::strncpy(record.text, step, sizeof record.text - 1);
-  Send(record);
+  Send(fd, record);
   return 1;
 }
 

@@ -8,12 +8,12 @@
 
 namespace sandgate::runner {
 
-// Writes one record to kStatusFd; false if the runner is gone.
-bool Send(const StatusRecord& record);
+// Writes one record to a status pipe; false if the runner is gone.
+bool Send(int fd, const StatusRecord& record);
 
 // Tells the runner which step failed, with errno. Returns the exit code of a process that has
 // nothing left to do.
-int Refuse(const char* step);
+int Refuse(int fd, const char* step);
 
 // All bytes of a memfd, from its start. nullopt with errno on failure.
 std::optional<std::string> ReadWhole(int fd);
