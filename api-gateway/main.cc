@@ -121,8 +121,9 @@ int Run(const Options& options) {
   if (!health.ok()) return Fail(health.status().message());
   auto server = ServeApi(options.listen, std::move(identity).value(), &gateway);
   if (!server.ok()) return Fail(server.status().message());
-  base::LogInfo("serving",
-                {{"version", SANDGATE_VERSION}, {"port", static_cast<int64_t>((*server)->port())}});
+  base::LogInfo("serving", {{"version", SANDGATE_VERSION},
+                            {"port", static_cast<int64_t>((*server)->port())},
+                            {"health", static_cast<int64_t>((*health)->port())}});
 
   RunUntilSignal(signals, &files, server->get());
   base::LogInfo("stopping");

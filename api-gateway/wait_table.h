@@ -22,7 +22,7 @@ class WaitTable {
  public:
   // Without any event, an entry is looked at this often: the watch tells changes within
   // milliseconds, this is for those that a broken watch swallowed.
-  static constexpr std::chrono::seconds kRecheck{20};
+  static constexpr std::chrono::seconds kRecheck{60};
   // After a look that could not be started (queue full) or failed for a reason that passes.
   static constexpr std::chrono::seconds kRetry{1};
 
