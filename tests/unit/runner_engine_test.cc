@@ -2,6 +2,7 @@
 // show (its memory, its own ptrace rules) is tested end to end.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <csignal>
 #include <filesystem>
@@ -164,6 +165,16 @@ TEST_F(EngineTest, SaysWhichInterpreterIsMissing) {
   } else {
     EXPECT_EQ(state.out, "2\n") << state.err;
   }
+}
+
+TEST(Spawner, SaysWhenThereIsNoStageAnyMore) {
+  auto spawner = Spawner::Create(SANDGATE_RUNNER);
+  ASSERT_TRUE(spawner.ok()) << spawner.status().ToString();
+  kill(spawner->stage(), SIGKILL);
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(spawner->stage()), &info, WEXITED | WNOWAIT), 0);
+  const auto run = spawner->Spawn(SpecFor(api::Language::kShell, "true", 64 << 20, 0, "/tmp"));
+  EXPECT_EQ(run.status().code(), base::Code::kUnavailable);
 }
 
 }  // namespace
