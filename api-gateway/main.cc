@@ -1,4 +1,6 @@
 // sandgate-gateway: reads its options, starts, waits for SIGTERM, ends.
+#include <malloc.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -103,6 +105,8 @@ int Run(const Options& options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
+  // An arena for each thread would keep what bursts of large bodies leave behind.
+  mallopt(M_ARENA_MAX, 2);
   rest::Initialize(kRestThreads);
   TlsFiles files(options.tls_cert, options.tls_key);
   auto identity = files.Read();
