@@ -18,6 +18,7 @@ int64_t OwnPages(const MemorySample& sample) {
 
 MemoryWatch::MemoryWatch(int64_t limit_bytes, const MemorySample& start)
     : limit_bytes_(limit_bytes),
+      sentry_slack_(std::clamp(limit_bytes / 8, kMinSentrySlackBytes, kMaxSentrySlackBytes)),
       base_pages_(OwnPages(start)),
       base_sentry_(start.sentry_bytes),
       files_limit_(std::max(kMaxWorkspaceFiles, start.workspace_files)) {}
@@ -26,8 +27,7 @@ std::optional<std::string> MemoryWatch::Update(const MemorySample& sample, int64
   const int64_t pages = OwnPages(sample) - runner_bytes;
   base_pages_ = std::min(base_pages_, pages);
   base_sentry_ = std::min(base_sentry_, sample.sentry_bytes);
-  const int64_t sentry =
-      std::max<int64_t>(0, sample.sentry_bytes - base_sentry_ - kSentrySlackBytes);
+  const int64_t sentry = std::max<int64_t>(0, sample.sentry_bytes - base_sentry_ - sentry_slack_);
   const int64_t used = pages - base_pages_ + sentry;
   hot_ = used > limit_bytes_ / 2 || used - used_bytes_ > kFastGrowthBytes;
   used_bytes_ = used;

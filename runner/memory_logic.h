@@ -20,8 +20,9 @@ struct MemorySample {
 };
 
 // Garbage the sentry has not collected yet is not the run's doing. Its heap doubles between two
-// collections; this much of growth is free.
-inline constexpr int64_t kSentrySlackBytes = 32 * 1024 * 1024;
+// collections; this much of growth is free: an eighth of the limit, within these bounds.
+inline constexpr int64_t kMinSentrySlackBytes = 8 * 1024 * 1024;
+inline constexpr int64_t kMaxSentrySlackBytes = 32 * 1024 * 1024;
 // Objects of the kernel (pipes, sockets, files) may take this much of a run's memory. Its heap
 // gives memory back slowly, so what one run made it hold is missing for the next.
 inline constexpr int64_t kMaxSentryBytes = 256 * 1024 * 1024;
@@ -43,6 +44,7 @@ class MemoryWatch {
 
  private:
   int64_t limit_bytes_;
+  int64_t sentry_slack_;
   // Each the lowest seen: what an earlier run left may still be on its way back when this one
   // begins, and must not become room for this one.
   int64_t base_pages_, base_sentry_;

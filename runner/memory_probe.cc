@@ -13,8 +13,10 @@
 namespace sandgate::runner {
 namespace {
 
-// gVisor's kernel heap is read every so often only: reading it stops that kernel for a moment.
+// gVisor's kernel heap is read every so often only, since reading it stops that kernel for a
+// moment; but every time while it grows.
 constexpr int kSamplesPerSentryRead = 4;
+constexpr int64_t kSentryGrowthBytes = 1024 * 1024;
 
 std::string ReadStart(const Fd& file) {
   char text[4096];
@@ -53,8 +55,10 @@ class GvisorProbe : public MemoryProbe {
     MemorySample sample;
     // AnonPages counts tmpfs as well.
     sample.pages_bytes = MeminfoBytes(ReadStart(meminfo_), "AnonPages").value_or(0);
-    if (samples_++ % kSamplesPerSentryRead == 0) {
-      sentry_bytes_ = MeminfoBytes(ReadStart(sentry_), "HeapAlloc").value_or(0);
+    if (samples_++ % kSamplesPerSentryRead == 0 || sentry_grows_) {
+      const int64_t bytes = MeminfoBytes(ReadStart(sentry_), "HeapAlloc").value_or(0);
+      sentry_grows_ = bytes - sentry_bytes_ > kSentryGrowthBytes;
+      sentry_bytes_ = bytes;
     }
     sample.sentry_bytes = sentry_bytes_;
     workspace_.AddTo(&sample);
@@ -66,6 +70,7 @@ class GvisorProbe : public MemoryProbe {
   Workspace workspace_;
   int64_t samples_ = 0;
   int64_t sentry_bytes_ = 0;
+  bool sentry_grows_ = false;
 };
 
 class LinuxProbe : public MemoryProbe {

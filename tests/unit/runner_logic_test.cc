@@ -192,16 +192,22 @@ TEST(MemoryWatch, WhatAnEarlierRunGivesBackIsNoRoomForThisOne) {
 }
 
 TEST(MemoryWatch, TheSentrysHeapCountsBeyondItsGarbage) {
-  MemoryWatch watch(100 * kMiB, {.sentry_bytes = 20 * kMiB});
-  EXPECT_FALSE(watch.Update({.sentry_bytes = 20 * kMiB + kSentrySlackBytes + 100 * kMiB}, 0));
-  EXPECT_TRUE(watch.Update({.sentry_bytes = 21 * kMiB + kSentrySlackBytes + 100 * kMiB}, 0));
+  struct Case {
+    int64_t limit, slack;
+  };
+  for (const auto& [limit, slack] : {Case{16, 8}, Case{128, 16}, Case{512, 32}}) {
+    MemoryWatch watch(limit * kMiB, {.sentry_bytes = 20 * kMiB});
+    const int64_t full = (20 + slack + std::min<int64_t>(limit, 256)) * kMiB;
+    EXPECT_FALSE(watch.Update({.sentry_bytes = full}, 0)) << limit;
+    EXPECT_TRUE(watch.Update({.sentry_bytes = full + 1}, 0)) << limit;
+  }
 }
 
 TEST(MemoryWatch, KernelObjectsHaveALimitOfTheirOwn) {
   MemoryWatch watch(4096 * kMiB, {});
-  EXPECT_FALSE(watch.Update({.sentry_bytes = kSentrySlackBytes + kMaxSentryBytes}, 0));
-  EXPECT_THAT(*watch.Update({.sentry_bytes = kSentrySlackBytes + kMaxSentryBytes + 1}, 0),
-              HasSubstr("kernel memory"));
+  const int64_t full = kMaxSentrySlackBytes + kMaxSentryBytes;
+  EXPECT_FALSE(watch.Update({.sentry_bytes = full}, 0));
+  EXPECT_THAT(*watch.Update({.sentry_bytes = full + 1}, 0), HasSubstr("kernel memory"));
 }
 
 TEST(MemoryWatch, TheWorkspaceAndTheRunnersOwnBuffersAreNotTheRuns) {
