@@ -138,11 +138,12 @@ Result<rest::Config> LoadInCluster() {
     return Status(Code::kInvalidArgument,
                   "no kubeconfig is given and KUBERNETES_SERVICE_HOST is not set (not in a pod?)");
   }
-  const std::string name(host);
+  // An IPv6 address is not understood by the HTTP library; every API server has this name, too.
+  const std::string address(host);
+  const bool ipv6 = address.find(':') != std::string::npos;
   const std::string directory(kServiceAccountDirectory);
   rest::Config config;
-  const bool ipv6 = name.find(':') != std::string::npos;
-  config.base_url = "https://" + (ipv6 ? "[" + name + "]" : name) + ":" + port;
+  config.base_url = "https://" + (ipv6 ? "kubernetes.default.svc" : address) + ":" + port;
   auto ca = ReadFile(directory + "/ca.crt");
   if (!ca.ok()) return ca.status();
   config.ca_pem = *std::move(ca);

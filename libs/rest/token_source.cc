@@ -43,8 +43,10 @@ base::Status TokenSource::Read() {
 
 base::Result<std::string> TokenSource::Get() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!file_.empty() && clock_.MonotonicNow() >= next_read_) {
+  if (file_.empty()) return token_;
+  if (token_.empty() || clock_.MonotonicNow() >= next_read_) {
     const base::Status status = Read();
+    // Never a call without a token: that would be an anonymous one.
     if (token_.empty()) return status;
   }
   return token_;

@@ -19,8 +19,9 @@ class TokenSource {
   // `file` "" = always `token` ("" = none).
   TokenSource(std::string token, std::string file, const base::Clock& clock = base::RealClock());
 
-  // The token; the file is read at most once a minute. When it cannot be read now, the last token
-  // goes on being used (it may live longer than the problem); without one, kUnavailable.
+  // The token; once there is one, the file is read at most once a minute. When it cannot be read
+  // now, the last token goes on being used (it may live longer than the problem); without one,
+  // kUnavailable.
   base::Result<std::string> Get();
 
   // After a 401 to `rejected`: reads the file again. True if the token is another one now, so

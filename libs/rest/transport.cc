@@ -71,6 +71,32 @@ Status Check(const Request& request) {
   return Status::Ok();
 }
 
+bool All(std::string_view text, bool (*good)(char)) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), good);
+}
+
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool IsHostCharacter(char c) {
+  return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
+}
+
+// A name or an IPv4 address, maybe a port, maybe a path. The library takes much more than that, and
+// what it does with an IPv6 address in brackets does not connect.
+bool IsBaseUrl(std::string_view url, std::string_view scheme) {
+  if (!url.starts_with(scheme)) return false;
+  url.remove_prefix(scheme.size());
+  const std::string_view authority = url.substr(0, url.find('/'));
+  const std::string_view path = url.substr(authority.size());
+  const size_t colon = authority.find(':');
+  if (!All(authority.substr(0, colon), IsHostCharacter)) return false;
+  if (colon != std::string_view::npos && !All(authority.substr(colon + 1), IsDigit)) return false;
+  return path.empty() ||
+         All(path, [](char c) { return IsHostCharacter(c) || c == '/' || c == '_'; });
+}
+
 Status Stopped() {
   return Status(Code::kCancelled, "the call was stopped");
 }
@@ -214,7 +240,7 @@ Result<std::unique_ptr<Transport>> CreateTransport(Config config) {
   }
   std::shared_ptr<const TlsIdentity> own;
   std::shared_ptr<const TlsIdentity> callers;
-  if (config.base_url.starts_with("https://")) {
+  if (IsBaseUrl(config.base_url, "https://")) {
     auto identity =
         TlsIdentity::Create(config.ca_pem, config.client_certificate_pem, config.client_key_pem);
     if (!identity.ok()) return identity.status();
@@ -224,8 +250,9 @@ Result<std::unique_ptr<Transport>> CreateTransport(Config config) {
       if (!anonymous.ok()) return anonymous.status();
       callers = *std::move(anonymous);
     }
-  } else if (!config.base_url.starts_with("http://127.0.0.1:")) {
-    return Status(Code::kInvalidArgument, "the API server's URL must begin with https://");
+  } else if (!IsBaseUrl(config.base_url, "http://") ||
+             !config.base_url.starts_with("http://127.0.0.1:")) {
+    return Status(Code::kInvalidArgument, "the API server's URL must be https://NAME[:PORT]");
   }
   auto own_pool = Connections::Create(config.base_url, std::move(own));
   if (!own_pool.ok()) return own_pool.status();
