@@ -11,14 +11,14 @@
 namespace sandgate::kube {
 
 inline constexpr std::chrono::minutes kEventRepeatWindow{10};
-inline constexpr double kEventBurst = 25;                      // an object
+inline constexpr double kEventBurst = 25;                       // an object
 inline constexpr std::chrono::minutes kEventRefillInterval{5};  // then one in this time
 inline constexpr size_t kMaxEventEntries = 4096;                // of each of the two tables
 
 struct EventDecision {
   enum class Kind { kDrop, kCreate, kRaiseCount };
   Kind kind = Kind::kDrop;
-  std::string name;      // of the Event object that is raised; "" to create
+  std::string name;  // of the Event object that is raised; "" to create
   int64_t count = 1;
 };
 
@@ -32,6 +32,9 @@ class EventCorrelator {
                base::MonotonicTime now);
   // The Event is gone (the API server keeps them an hour): the next one is created anew.
   void Lost(const std::string& object_uid, const std::string& text);
+
+  // Of both tables; at most twice kMaxEventEntries.
+  size_t entries() const { return repeated_.size() + budgets_.size(); }
 
  private:
   struct Repeated {

@@ -25,10 +25,10 @@ LeaseRecord LeaseFromJson(const api::Json& lease);
 
 // What the elector remembers between two rounds.
 struct LeaderMemory {
-  std::string seen_version;             // of the Lease; it changes with every renewal
-  base::MonotonicTime seen_since{};     // since when we see that version
+  std::string seen_version;          // of the Lease; it changes with every renewal
+  base::MonotonicTime seen_since{};  // since when we see that version
   bool leading = false;
-  base::MonotonicTime last_renewal{};   // began then; only while leading
+  base::MonotonicTime last_renewal{};  // began then; only while leading
 };
 
 enum class LeaderMove {

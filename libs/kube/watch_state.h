@@ -64,8 +64,8 @@ struct StreamEnded {
   bool lived = false;
 };
 struct WaitOver {};
-using WatchEvent = std::variant<PageCame, ObjectCame, ObjectWent, BookmarkCame, CallFailed,
-                                StreamEnded, WaitOver>;
+using WatchEvent =
+    std::variant<PageCame, ObjectCame, ObjectWent, BookmarkCame, CallFailed, StreamEnded, WaitOver>;
 
 // --- what to do ---
 
