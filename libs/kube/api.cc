@@ -153,8 +153,14 @@ base::Result<api::Json> Api::Create(const Resource& resource, const std::string&
                                     const api::Json& object, bool dry_run) const {
   const auto path = ResourcePath(resource, ns, "");
   if (!path.ok()) return path.status();
+  // The API server asks for them with custom resources only; the URL says them already.
+  api::Json whole = object;
+  if (whole.is_object()) {
+    whole["apiVersion"] = resource.ApiVersion();
+    whole["kind"] = resource.kind;
+  }
   return Call("POST", *path + QueryString(WriteQuery(dry_run)), "application/json",
-              api::DumpJson(object));
+              api::DumpJson(whole));
 }
 
 base::Result<api::Json> Api::Patch(const Resource& resource, const std::string& ns,

@@ -95,6 +95,7 @@ class Api {
   // All pages; kGone in the middle starts anew, at most three times.
   base::Result<ListPage> ListAll(const Resource& resource, const std::string& ns,
                                  ListOptions options = {}) const;
+  // apiVersion and kind are filled in.
   base::Result<api::Json> Create(const Resource& resource, const std::string& ns,
                                  const api::Json& object, bool dry_run = false) const;
   base::Result<api::Json> Patch(const Resource& resource, const std::string& ns,

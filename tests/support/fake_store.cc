@@ -163,10 +163,11 @@ WriteResult FakeStore::Patch(const ObjectKey& key, const std::string& subresourc
                      "version and try again"),
             {}};
   }
-  // The status endpoint ignores a wrong UID (seen on the real one); the main one does not.
+  // As the real one: the status endpoint ignores a wrong UID, the main one finds it immutable. So
+  // it is the resourceVersion that makes a patch a compare-and-swap.
   const std::string uid = api::StringOr(Meta(patch), "uid");
   if (subresource.empty() && !uid.empty() && uid != api::StringOr(Meta(old_object), "uid")) {
-    return {Conflict(key, "Precondition failed: UID in precondition: " + uid), {}};
+    return {Refusal{422, "Invalid", "metadata.uid: Invalid value: field is immutable"}, {}};
   }
   std::optional<Json> patched = ApplyPatch(content_type, old_object, patch);
   if (!patched) {
