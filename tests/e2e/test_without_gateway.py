@@ -10,7 +10,7 @@ from harness.cluster import ROOT
 from harness.wait import until
 
 EXAMPLES = ROOT / "docs/examples"
-TEAM = "team-a"  # the namespace that the examples are written for
+TEAM = re.compile(r"\bagents\b")  # the namespace that the examples are written for
 
 
 def commands_of(path):
@@ -25,7 +25,7 @@ def examples(tenant, tmp_path_factory):
     """The examples, for this test's namespace: nothing else in them changes."""
     directory = tmp_path_factory.mktemp("examples")
     for path in EXAMPLES.glob("*.yaml"):
-        text = path.read_text(encoding="utf-8").replace(TEAM, tenant.namespace)
+        text = TEAM.sub(tenant.namespace, path.read_text(encoding="utf-8"))
         (directory / path.name).write_text(text, encoding="utf-8")
     return directory
 
@@ -34,9 +34,9 @@ def test_a_platform_teams_yaml_runs_code_without_the_gateway(tenant, cluster, ex
     """Create as the agent, decide as the approver, wait for the condition, read the result."""
     shown = []
     with tenant.approver.silent():
-        for name in ("2-sandbox.yaml", "3-execution.yaml"):
+        for name in ("sandbox.yaml", "execution.yaml"):
             for command in commands_of(EXAMPLES / name):
-                words = shlex.split(command.replace(TEAM, tenant.namespace)
+                words = shlex.split(TEAM.sub(tenant.namespace, command)
                                     .replace("docs/examples/", f"{examples}/"))[1:]
                 by_approver = "approvals.sandgate.dev" in command
                 if " patch " in command:
