@@ -235,6 +235,17 @@ Result<TlsIdentity> CertificateAuthority::Issue(const CertificateRequest& reques
   return ToPem(leaf, key.get());
 }
 
+bool CertificateAuthority::Issued(const TlsIdentity& identity) const {
+  const std::vector<CertPtr> ca = ParseCertificates(identity_.certificate_pem);
+  const std::vector<CertPtr> leaf = ParseCertificates(identity.certificate_pem);
+  const KeyPtr key = ParseKey(identity.key_pem);
+  const bool issued = !ca.empty() && !leaf.empty() && key &&
+                      X509_check_private_key(leaf[0].get(), key.get()) == 1 &&
+                      X509_verify(leaf[0].get(), X509_get0_pubkey(ca[0].get())) == 1;
+  ERR_clear_error();
+  return issued;
+}
+
 Result<base::Time> CertificateExpiry(const std::string& pem) {
   const std::vector<CertPtr> certificates = ParseCertificates(pem);
   if (certificates.empty()) return Status(Code::kInvalidArgument, "no certificate in PEM");

@@ -46,6 +46,10 @@ class CertificateAuthority {
   // A fresh key and a certificate for it, valid from 5 minutes before `now` (clock skew).
   base::Result<TlsIdentity> Issue(const CertificateRequest& request, base::Time now) const;
 
+  // Whether this authority signed the (first) certificate and the key fits it. Its dates and names
+  // are the caller's business.
+  bool Issued(const TlsIdentity& identity) const;
+
   const TlsIdentity& identity() const { return identity_; }
   const std::string& certificate_pem() const { return identity_.certificate_pem; }
 

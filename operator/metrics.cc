@@ -1,0 +1,110 @@
+#include "operator/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+namespace sandgate::op {
+namespace {
+
+using Counters = prometheus::Family<prometheus::Counter>;
+using Gauges = prometheus::Family<prometheus::Gauge>;
+
+// From a human who sat waiting to one who came back after the night.
+const prometheus::Histogram::BucketBoundaries kWaitSeconds = {
+    1, 5, 10, 30, 60, 120, 300, 600, 1'800, 3'600, 14'400, 86'400};
+
+Counters& NewCounters(prometheus::Registry* registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(*registry);
+}
+
+Gauges& NewGauges(prometheus::Registry* registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry);
+}
+
+}  // namespace
+
+class Metrics::Impl {
+ public:
+  prometheus::Registry registry;
+  Counters& finished = NewCounters(&registry, "sandgate_executions_total",
+                                   "Executions that ended, by operation, risk and outcome.");
+  Counters& decisions = NewCounters(&registry, "sandgate_approval_decisions_total",
+                                    "Decisions about Approvals that were taken up, by verdict.");
+  Counters& writes = NewCounters(&registry, "sandgate_api_writes_total",
+                                 "Writes to the Kubernetes API, by resource and verb.");
+  Counters& reconciles = NewCounters(&registry, "sandgate_reconciles_total",
+                                     "Passes of a controller over one object, by result.");
+  prometheus::Histogram& wait = prometheus::BuildHistogram()
+                                    .Name("sandgate_approval_wait_seconds")
+                                    .Help("Time from an Approval's creation to its end.")
+                                    .Register(registry)
+                                    .Add({}, kWaitSeconds);
+  prometheus::Gauge& pending =
+      NewGauges(&registry, "sandgate_pending_approvals", "Approvals that wait for a human now.")
+          .Add({});
+  prometheus::Gauge& guard =
+      NewGauges(&registry, "sandgate_guard_intact",
+                "1 while the admission policies are known to be in force, else 0.")
+          .Add({});
+  prometheus::Gauge& policy =
+      NewGauges(&registry, "sandgate_policy_healthy",
+                "1 while the policy in use is the one in the file, 0 while that one is refused.")
+          .Add({});
+  prometheus::Gauge& leader =
+      NewGauges(&registry, "sandgate_leader", "1 in the instance that leads, else 0.").Add({});
+  Gauges& depth = NewGauges(&registry, "sandgate_queue_depth",
+                            "Objects that wait for a worker now, by controller.");
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::~Metrics() = default;
+
+void Metrics::CountFinished(const std::string& operation, const std::string& risk,
+                            const std::string& outcome) {
+  impl_->finished.Add({{"operation", operation}, {"risk", risk}, {"outcome", outcome}}).Increment();
+}
+
+void Metrics::ObserveApprovalWait(double seconds) {
+  impl_->wait.Observe(seconds);
+}
+
+void Metrics::CountDecision(const std::string& verdict) {
+  impl_->decisions.Add({{"verdict", verdict}}).Increment();
+}
+
+void Metrics::CountWrite(const std::string& resource, const std::string& verb) {
+  impl_->writes.Add({{"resource", resource}, {"verb", verb}}).Increment();
+}
+
+void Metrics::CountReconcile(const std::string& controller, const std::string& result) {
+  impl_->reconciles.Add({{"controller", controller}, {"result", result}}).Increment();
+}
+
+void Metrics::SetPendingApprovals(size_t count) {
+  impl_->pending.Set(static_cast<double>(count));
+}
+
+void Metrics::SetGuardIntact(bool intact) {
+  impl_->guard.Set(intact ? 1 : 0);
+}
+
+void Metrics::SetPolicyHealthy(bool healthy) {
+  impl_->policy.Set(healthy ? 1 : 0);
+}
+
+void Metrics::SetLeader(bool leader) {
+  impl_->leader.Set(leader ? 1 : 0);
+}
+
+void Metrics::SetQueueDepth(const std::string& controller, size_t depth) {
+  impl_->depth.Add({{"controller", controller}}).Set(static_cast<double>(depth));
+}
+
+std::string Metrics::Text() const {
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+}
+
+}  // namespace sandgate::op

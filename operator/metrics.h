@@ -1,0 +1,40 @@
+// What the operator counts, in Prometheus' text format.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace sandgate::op {
+
+// Thread-safe. Labels are words of a fixed few (names of enums, of controllers and of resources),
+// never a caller's own: each value is a time series for ever.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+
+  // An Execution ended. `outcome`: its final phase, or why it never ran.
+  void CountFinished(const std::string& operation, const std::string& risk,
+                     const std::string& outcome);
+  // From the question to the answer, or to its end without one.
+  void ObserveApprovalWait(double seconds);
+  void CountDecision(const std::string& verdict);
+  // A write that went to the API server. `resource` in the plural, `verb` as RBAC names it.
+  void CountWrite(const std::string& resource, const std::string& verb);
+  void CountReconcile(const std::string& controller, const std::string& result);
+
+  void SetPendingApprovals(size_t count);
+  void SetGuardIntact(bool intact);
+  void SetPolicyHealthy(bool healthy);
+  void SetLeader(bool leader);
+  void SetQueueDepth(const std::string& controller, size_t depth);
+
+  std::string Text() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sandgate::op

@@ -1,0 +1,169 @@
+#include "operator/options.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <map>
+#include <optional>
+
+#include "operator/settings.h"
+
+namespace sandgate::op {
+
+const char kUsage[] =
+    R"(usage: sandgate-operator [OPTION]...
+
+Runs what agents ask for in sandboxes, and asks a human first where the policy says so.
+
+  --config FILE              the policy as YAML; read again when it changes (default: built in)
+  --admission-policies FILE  the admission policies that must be in force, as JSON
+                             (default: $SANDGATE_ADMISSION)
+  --kubeconfig FILE          how to reach the Kubernetes API (default: $KUBECONFIG, else the pod's
+                             ServiceAccount)
+  --namespace NAME           the operator's own (default: $POD_NAMESPACE, else sandgate-system)
+  --user NAME                who the operator is to the API server
+                             (default: system:serviceaccount:NAMESPACE:sandgate-operator)
+  --image IMAGE              holds the runner (default: $SANDGATE_RUNNER_IMAGE)
+  --pull-policy POLICY       Always, IfNotPresent or Never
+                             (default: $SANDGATE_RUNNER_PULL_POLICY, else IfNotPresent)
+  --gateway-host HOST        one more name or address in the gateway's certificate; may be repeated
+                             (also: $SANDGATE_GATEWAY_HOSTS, separated by commas)
+  --health ADDRESS:PORT      where to serve /healthz, /readyz and /metrics over plain HTTP
+                             (default 0.0.0.0:8081)
+  --version, --help
+
+SANDGATE_LOG_LEVEL=debug|info|warning|error sets how much is logged (default info).
+)";
+
+namespace {
+
+constexpr size_t kMaxHostName = 256;
+
+std::optional<Address> ParseAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return std::nullopt;
+  Address address;
+  address.host = text.substr(0, colon);
+  if (address.host.starts_with('[') && address.host.ends_with(']')) {
+    address.host = address.host.substr(1, address.host.size() - 2);
+  }
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, address.port);
+  if (error != std::errc() || rest != end || address.host.empty()) return std::nullopt;
+  return address;
+}
+
+std::string Or(std::string value, const std::string& fallback) {
+  return value.empty() ? fallback : value;
+}
+
+std::string HostName() {
+  std::array<char, kMaxHostName> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return kManagedBy;
+  return name.data();
+}
+
+std::vector<std::string> SplitHosts(const std::string& text) {
+  std::vector<std::string> hosts;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t comma = std::min(text.find(',', at), text.size());
+    const size_t first = text.find_first_not_of(' ', at);
+    if (first < comma) {
+      const size_t last = text.find_last_not_of(' ', comma - 1);
+      hosts.push_back(text.substr(first, last - first + 1));
+    }
+    at = comma + 1;
+  }
+  return hosts;
+}
+
+Options FromEnvironment(const Environment& environment) {
+  const Settings defaults;
+  Options options;
+  options.admission = environment("SANDGATE_ADMISSION");
+  options.ns = Or(environment("POD_NAMESPACE"), defaults.ns);
+  options.pod_name = Or(environment("POD_NAME"), HostName());
+  options.image = Or(environment("SANDGATE_RUNNER_IMAGE"), defaults.image);
+  options.pull_policy = Or(environment("SANDGATE_RUNNER_PULL_POLICY"), defaults.pull_policy);
+  options.gateway_hosts = SplitHosts(environment("SANDGATE_GATEWAY_HOSTS"));
+  return options;
+}
+
+// "" or what is wrong.
+std::string Store(const std::string& name, const std::string& value, Options* options) {
+  const std::map<std::string, std::string*> texts = {{"--config", &options->config},
+                                                     {"--admission-policies", &options->admission},
+                                                     {"--kubeconfig", &options->kubeconfig},
+                                                     {"--namespace", &options->ns},
+                                                     {"--user", &options->user},
+                                                     {"--image", &options->image},
+                                                     {"--pull-policy", &options->pull_policy}};
+  const auto text = texts.find(name);
+  if (text == texts.end() && name != "--health" && name != "--gateway-host") {
+    return "unknown option " + name;
+  }
+  if (value.empty()) return name + " needs a value";
+  if (text != texts.end()) {
+    *text->second = value;
+    return "";
+  }
+  if (name == "--gateway-host") {
+    options->gateway_hosts.push_back(value);
+    return "";
+  }
+  const auto parsed = ParseAddress(value);
+  if (!parsed) return name + " must be ADDRESS:PORT, for example 0.0.0.0:8081";
+  options->health = *parsed;
+  return "";
+}
+
+// What follows from the rest; "" or what is wrong.
+std::string Complete(Options* options) {
+  if (options->user.empty()) {
+    options->user = "system:serviceaccount:" + options->ns + ":sandgate-operator";
+  }
+  const std::string& policy = options->pull_policy;
+  if (policy != "Always" && policy != "IfNotPresent" && policy != "Never") {
+    return "--pull-policy must be Always, IfNotPresent or Never";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string ProcessEnvironment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? "" : value;
+}
+
+std::variant<Options, std::string> ParseOptions(const std::vector<std::string>& arguments,
+                                                const Environment& environment) {
+  Options options = FromEnvironment(environment);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const size_t equals = arguments[i].find('=');
+    const std::string name = arguments[i].substr(0, equals);
+    if (name == "--help" || name == "-h") {
+      options.help = true;
+      return options;
+    }
+    if (name == "--version") {
+      options.version = true;
+      return options;
+    }
+    std::string value;
+    if (equals != std::string::npos) {
+      value = arguments[i].substr(equals + 1);
+    } else if (i + 1 < arguments.size()) {
+      value = arguments[++i];
+    }
+    std::string problem = Store(name, value, &options);
+    if (!problem.empty()) return problem;
+  }
+  std::string problem = Complete(&options);
+  if (!problem.empty()) return problem;
+  return options;
+}
+
+}  // namespace sandgate::op

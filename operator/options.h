@@ -1,0 +1,43 @@
+// The command line of sandgate-operator, over what the pod's environment says.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace sandgate::op {
+
+struct Address {
+  std::string host;
+  uint16_t port = 0;
+};
+
+struct Options {
+  std::string config;      // the policy; "" = the built-in one
+  std::string admission;   // the expected admission policies ($SANDGATE_ADMISSION)
+  std::string kubeconfig;  // "" = $KUBECONFIG, else the pod's ServiceAccount
+  Address health{"0.0.0.0", 8081};
+  std::string ns;                          // $POD_NAMESPACE, else sandgate-system
+  std::string pod_name;                    // $POD_NAME, else the host's name
+  std::string image;                       // $SANDGATE_RUNNER_IMAGE
+  std::string pull_policy;                 // $SANDGATE_RUNNER_PULL_POLICY
+  std::vector<std::string> gateway_hosts;  // $SANDGATE_GATEWAY_HOSTS, and those of the flags
+  std::string user;  // this operator's name at the API server; default: its ServiceAccount in `ns`
+  bool help = false;
+  bool version = false;
+  int workers = 4;  // threads of a controller
+};
+
+extern const char kUsage[];
+
+// A variable's value; "" when it is not set.
+using Environment = std::function<std::string(const std::string& name)>;
+std::string ProcessEnvironment(const std::string& name);
+
+// "--name value" or "--name=value". The string says what is wrong.
+std::variant<Options, std::string> ParseOptions(
+    const std::vector<std::string>& arguments, const Environment& environment = ProcessEnvironment);
+
+}  // namespace sandgate::op

@@ -1,0 +1,52 @@
+// The deployment's policy on disk (a mounted ConfigMap), which is replaced under us.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "libs/policy/policy.h"
+
+namespace sandgate::op {
+
+// Thread-safe, but for Load, Start and Stop, which one thread calls.
+class PolicyFile {
+ public:
+  // `path` "": the built-in policy, for ever. `on_change` runs on the polling thread, without a
+  // lock, when another policy is in use or healthy() has changed.
+  PolicyFile(std::string path, std::function<void()> on_change);
+  ~PolicyFile();
+  PolicyFile(const PolicyFile&) = delete;
+  PolicyFile& operator=(const PolicyFile&) = delete;
+
+  // Reads now. On failure (kInvalidArgument says which file, line and key) the last good policy
+  // stays in use.
+  base::Status Load();
+  // Looks every 2 s from now on. A refused content is logged once.
+  void Start();
+  void Stop();  // returns when the thread has ended; idempotent
+
+  // Null until a Load has succeeded: no policy is not the default policy.
+  std::shared_ptr<const policy::Policy> Get() const;
+  // Whether the policy in use is what the file says now.
+  bool healthy() const;
+
+ private:
+  // True when what Get() or healthy() says has changed.
+  bool Look(base::Status* status);
+  void Poll(const std::stop_token& stop);
+
+  const std::string path_;
+  const std::function<void()> on_change_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const policy::Policy> policy_;  // guarded by mutex_
+  bool healthy_ = false;                          // guarded by mutex_
+  std::optional<std::string> seen_;               // content; guarded by mutex_
+  base::Status seen_status_;                      // what became of it; guarded by mutex_
+  std::jthread thread_;
+};
+
+}  // namespace sandgate::op
