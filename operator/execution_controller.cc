@@ -1,0 +1,311 @@
+#include "operator/execution_controller.h"
+
+#include <algorithm>
+
+#include "libs/base/ids.h"
+#include "libs/base/log.h"
+#include "operator/output_store.h"
+
+namespace sandgate::op {
+namespace {
+
+using api::ExecutionPhase;
+using base::Code;
+using base::Status;
+
+constexpr std::chrono::milliseconds kSoon{20};
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+api::Json Reference(const char* kind, const api::ObjectMeta& meta) {
+  return {{"apiVersion", api::kApiVersion},
+          {"kind", kind},
+          {"metadata", {{"namespace", meta.ns}, {"name", meta.name}, {"uid", meta.uid}}}};
+}
+
+api::Json ApprovalJson(const api::Execution& execution, const api::ApprovalRequest& request) {
+  const api::OwnerReference owner{api::kApiVersion, "Execution", execution.meta.name,
+                                  execution.meta.uid, true};
+  return {{"apiVersion", api::kApiVersion},
+          {"kind", "Approval"},
+          {"metadata",
+           {{"namespace", execution.meta.ns},
+            {"name", execution.meta.name},
+            {"ownerReferences", api::Json::array({api::OwnerToJson(owner)})}}},
+          {"spec", {{"request", api::ToJson(request)}}}};
+}
+
+bool SameSandbox(const api::Execution& one, const api::Execution& other) {
+  return one.meta.ns == other.meta.ns && one.spec.sandbox_name == other.spec.sandbox_name;
+}
+
+bool CameBefore(const api::Execution& one, const api::Execution& other) {
+  const auto order = [](const api::Execution& e) {
+    return std::make_pair(e.meta.creation_time.value_or(base::Time::max()), e.meta.uid);
+  };
+  return order(one) < order(other);
+}
+
+}  // namespace
+
+ExecutionController::ExecutionController(ControllerParts parts, kube::WorkQueue& queue,
+                                         ExecutionObserver observer)
+    : parts_(std::move(parts)), queue_(queue), observer_(std::move(observer)) {}
+
+void ExecutionController::Start(int workers) {
+  for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { Work(); });
+}
+
+void ExecutionController::Stop() {
+  queue_.ShutDown();
+  for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
+}
+
+void ExecutionController::Work() {
+  while (const auto key = queue_.Get()) {
+    const Status status = Reconcile(*key);
+    if (!status.ok() && status.code() != Code::kConflict) {
+      base::LogWarning("execution: a pass failed, it comes again",
+                       {{"execution", key->ToString()}, {"error", status.ToString()}});
+    }
+    Requeue(status, *key, &queue_);
+    queue_.Done(*key);
+  }
+}
+
+// Once its UID is recorded, "there is none" is only believed from the API server itself: a cache
+// that is behind would deny what a human approved.
+base::Result<Caches::ApprovalPtr> ExecutionController::FindApproval(
+    const kube::Key& key, const api::Execution& execution) {
+  if (Caches::ApprovalPtr cached = parts_.caches.Approval(key)) return cached;
+  if (execution.status.approval_uid.empty()) {
+    return parts_.caches.written_approvals().Own(key);  // made by us a moment ago, or null
+  }
+  const auto live = parts_.cluster.api().Get(kube::kApprovals, key.ns, key.name);
+  if (live.status().code() == Code::kNotFound) return Caches::ApprovalPtr();
+  if (!live.ok()) return live.status();
+  auto parsed = api::Approval::FromJson(*live);
+  if (!parsed.ok()) return parsed.status();
+  return std::make_shared<const api::Approval>(std::move(parsed).value());
+}
+
+Load ExecutionController::Measure(const api::Execution& execution) {
+  Load load;
+  for (const auto& other : parts_.caches.Executions()) {
+    if (other->meta.ns != execution.meta.ns || other->status.terminal()) continue;
+    ++load.active_in_namespace;
+    if (other->meta.uid == execution.meta.uid || !SameSandbox(*other, execution)) continue;
+    ++load.queued_in_sandbox;
+    if (other->status.phase == ExecutionPhase::kRunning) load.busy = true;
+    if (other->status.phase == ExecutionPhase::kAdmitted &&
+        (execution.status.phase != ExecutionPhase::kAdmitted || CameBefore(*other, execution))) {
+      load.behind = true;
+    }
+  }
+  for (const auto& approval : parts_.caches.Approvals()) {
+    if (approval->meta.ns == execution.meta.ns &&
+        approval->request.requester == execution.spec.requester.username) {
+      ++load.open_approvals;
+    }
+  }
+  return load;
+}
+
+std::optional<RunPlace> ExecutionController::PlaceOf(const api::Execution& execution,
+                                                     const api::Sandbox* sandbox) {
+  if (sandbox == nullptr || !execution.status.claim || !sandbox->status.effective) {
+    return std::nullopt;
+  }
+  if (sandbox->status.pod_uid != execution.status.claim->pod_uid) return std::nullopt;
+  return RunPlace{sandbox->status.pod_ip, sandbox->meta.uid, execution.status.claim->run_id,
+                  sandbox->status.effective->output_bytes};
+}
+
+Status ExecutionController::Reconcile(const kube::Key& key) {
+  const Caches::ExecutionPtr first = parts_.caches.Execution(key);
+  if (!first) {
+    parts_.caches.written_executions().Forget(key);
+    parts_.caches.written_approvals().Forget(key);
+    return Status::Ok();
+  }
+  const size_t stripe =
+      std::hash<std::string>{}(key.ns + "/" + first->spec.sandbox_name) % kStripes;
+  const std::lock_guard<std::mutex> lock(stripes_[stripe]);
+  const Caches::ExecutionPtr execution = parts_.caches.Execution(key);
+  if (!execution || execution->status.terminal()) return Status::Ok();
+  const Caches::SandboxPtr sandbox = parts_.caches.Sandbox({key.ns, execution->spec.sandbox_name});
+  const auto approval = FindApproval(key, *execution);
+  if (!approval.ok()) return approval.status().WithContext("reading the Approval");
+
+  ExecutionObserved seen;
+  seen.execution = execution.get();
+  seen.sandbox = sandbox.get();
+  seen.approval = approval->get();
+  seen.run = parts_.runners.ViewOf(execution->meta.uid);
+  seen.guard = parts_.guard();
+  seen.load = Measure(*execution);
+  seen.new_run_id = base::RandomUuid();
+  const auto policy = parts_.policy();
+  const base::Time now = parts_.clock.Now();
+  const ExecutionPlan plan = ReconcileExecution(seen, *policy, parts_.settings, now);
+  if (plan.again_at) {
+    queue_.AddAfter(key, std::max<base::Duration>(kSoon, *plan.again_at - now));
+  }
+  return Apply(key, seen, plan.action);
+}
+
+Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved& seen,
+                                  const ExecutionAction& action) {
+  const api::Execution& execution = *seen.execution;
+  const auto place = PlaceOf(execution, seen.sandbox);
+  const auto with_place = [&](const std::function<void(const RunPlace&)>& call) {
+    if (place) call(*place);
+    return Status::Ok();
+  };
+  return std::visit(
+      Overloaded{
+          [](const Wait&) { return Status::Ok(); },
+          [&](const CreateApproval& create) { return AskHuman(key, execution, create.request); },
+          [&](const SettleApproval& settle) { return Settle(key, *seen.approval, settle); },
+          [&](const WriteStatus& write) { return Write(key, execution, write.status); },
+          [&](const StartRun& start) {
+            base::LogInfo(
+                "execution: starting the run",
+                {{"execution", key.ToString()}, {"runId", start.admitted.claim().run_id}});
+            parts_.runners.Start(key, execution.meta.uid, start.admitted);
+            return Status::Ok();
+          },
+          [&](const FollowRun&) {
+            return with_place(
+                [&](const RunPlace& at) { parts_.runners.Follow(key, execution.meta.uid, at); });
+          },
+          [&](const CancelRun&) {
+            const Status status = with_place(
+                [&](const RunPlace& at) { parts_.runners.Cancel(key, execution.meta.uid, at); });
+            queue_.Add(key);
+            return status;
+          },
+          [&](const StoreResult& result) { return Store(key, seen, result); },
+          [&](const ReleaseRun&) {
+            return with_place(
+                [&](const RunPlace& at) { parts_.runners.Release(execution.meta.uid, at); });
+          }},
+      action);
+}
+
+Status ExecutionController::AskHuman(const kube::Key& key, const api::Execution& execution,
+                                     const api::ApprovalRequest& request) {
+  auto made = parts_.cluster.Create(kube::kApprovals, ApprovalJson(execution, request));
+  if (made.status().code() == Code::kAlreadyExists) {
+    // Ours, from before a crash, or a namesake's: the logic tells by the UID in it.
+    made = parts_.cluster.api().Get(kube::kApprovals, key.ns, key.name);
+  }
+  if (!made.ok()) return made.status().WithContext("creating the Approval");
+  auto parsed = api::Approval::FromJson(*made);
+  if (!parsed.ok()) return parsed.status();
+  parts_.caches.written_approvals().Wrote(
+      key, std::make_shared<const api::Approval>(std::move(parsed).value()));
+  queue_.Add(key);
+  return Status::Ok();
+}
+
+Status ExecutionController::Settle(const kube::Key& key, const api::Approval& approval,
+                                   const SettleApproval& settle) {
+  const base::Time now = parts_.clock.Now();
+  api::Json status = {{"phase", api::ApprovalPhaseName(settle.phase)}};
+  const bool pending = settle.phase == api::ApprovalPhase::kPending;
+  if (!pending) status["decidedAt"] = base::FormatTime(now);
+  if (!settle.message.empty()) status["message"] = settle.message;
+  const auto written = parts_.cluster.PatchStatus(kube::kApprovals, approval.meta, status);
+  if (!written.ok()) {
+    // Gone: the next pass asks the API server and sees it.
+    if (written.status().code() == Code::kNotFound) {
+      parts_.caches.written_approvals().Forget(key);
+      return Status(Code::kConflict, "the Approval is gone");
+    }
+    return written.status();
+  }
+  auto parsed = api::Approval::FromJson(*written);
+  if (!parsed.ok()) return parsed.status();
+  parts_.caches.written_approvals().Wrote(
+      key, std::make_shared<const api::Approval>(std::move(parsed).value()));
+  base::LogInfo("approval: new phase", {{"execution", key.ToString()},
+                                        {"approval", key.ToString()},
+                                        {"phase", api::ApprovalPhaseName(settle.phase)}});
+  parts_.events.Record(Reference("Approval", approval.meta), kube::EventType::kNormal,
+                       api::ApprovalPhaseName(settle.phase),
+                       pending ? "Waits for a decision." : "The question is settled.");
+  if (!pending) {
+    const base::Time asked = approval.meta.creation_time.value_or(now);
+    observer_.settled(settle.phase, std::chrono::duration_cast<std::chrono::seconds>(now - asked));
+  }
+  queue_.Add(key);
+  return Status::Ok();
+}
+
+Status ExecutionController::Write(const kube::Key& key, const api::Execution& execution,
+                                  const api::ExecutionStatus& status) {
+  const auto written =
+      parts_.cluster.PatchStatus(kube::kExecutions, execution.meta, api::ToJson(status));
+  if (written.status().code() == Code::kNotFound) return Status::Ok();  // deleted meanwhile
+  if (!written.ok()) return written.status();
+  auto parsed = api::Execution::FromJson(*written);
+  if (!parsed.ok()) return parsed.status();
+  parts_.caches.written_executions().Wrote(
+      key, std::make_shared<const api::Execution>(std::move(parsed).value()));
+  const std::string phase = status.phase ? api::PhaseName(*status.phase) : "";
+  base::LogInfo("execution: new status", {{"execution", key.ToString()},
+                                          {"phase", phase},
+                                          {"risk", status.risk ? api::RiskName(*status.risk) : ""},
+                                          {"error", status.error ? status.error->code : ""}});
+  if (status.terminal()) {
+    observer_.finished(execution, status);
+    parts_.events.Record(Reference("Execution", execution.meta),
+                         *status.phase == ExecutionPhase::kSucceeded ? kube::EventType::kNormal
+                                                                     : kube::EventType::kWarning,
+                         phase, status.error ? status.error->message : "The code exited with 0.");
+    WakeSandboxMates(execution);
+  }
+  queue_.Add(key);
+  return Status::Ok();
+}
+
+Status ExecutionController::Store(const kube::Key& key, const ExecutionObserved& seen,
+                                  const StoreResult& result) {
+  api::ExecutionStatus status = result.status;
+  const Status stored = StoreOutput(*seen.execution, *result.state, &parts_.cluster, &status);
+  if (!stored.ok()) return stored;
+  Status written = Write(key, *seen.execution, status);
+  if (written.code() == Code::kResourceExhausted) {
+    // Too large for one object together with its code: the result counts more than the output.
+    status.out.reset();
+    status.err.reset();
+    status.error = api::ExecutionError{
+        "OutputNotStored", "The output does not fit into the object beside code of this size."};
+    written = Write(key, *seen.execution, status);
+  }
+  if (!written.ok()) return written;
+  if (const auto place = PlaceOf(*seen.execution, seen.sandbox)) {
+    parts_.runners.Release(seen.execution->meta.uid, *place);
+  } else {
+    parts_.runners.ForgetRun(seen.execution->meta.uid);
+  }
+  return Status::Ok();
+}
+
+// Those that wait for their turn in the same sandbox.
+void ExecutionController::WakeSandboxMates(const api::Execution& execution) {
+  for (const auto& other : parts_.caches.Executions()) {
+    if (SameSandbox(*other, execution) && !other->status.terminal()) {
+      queue_.Add({other->meta.ns, other->meta.name});
+    }
+  }
+}
+
+}  // namespace sandgate::op

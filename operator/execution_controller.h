@@ -1,0 +1,64 @@
+// Carries out what execution_logic decides: gathers what is known, asks for the plan, does it.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "libs/kube/work_queue.h"
+#include "operator/execution_logic.h"
+#include "operator/sandbox_controller.h"
+
+namespace sandgate::op {
+
+// What is worth counting. Called on worker threads.
+struct ExecutionObserver {
+  std::function<void(const api::Execution& before, const api::ExecutionStatus& after)> finished;
+  std::function<void(api::ApprovalPhase phase, std::chrono::seconds waited)> settled;
+};
+
+// Thread-safe. Start and Stop once each.
+class ExecutionController {
+ public:
+  // `sandboxes` is woken when an Execution's end may free a sandbox's clock.
+  ExecutionController(ControllerParts parts, kube::WorkQueue& queue, ExecutionObserver observer);
+
+  void Start(int workers);
+  void Stop();
+
+  // One pass over one Execution. Public for the simulator.
+  base::Status Reconcile(const kube::Key& key);
+
+ private:
+  static constexpr size_t kStripes = 64;
+
+  void Work();
+  base::Result<Caches::ApprovalPtr> FindApproval(const kube::Key& key,
+                                                 const api::Execution& execution);
+  Load Measure(const api::Execution& execution);
+  std::optional<RunPlace> PlaceOf(const api::Execution& execution, const api::Sandbox* sandbox);
+  base::Status Apply(const kube::Key& key, const ExecutionObserved& seen,
+                     const ExecutionAction& action);
+  base::Status AskHuman(const kube::Key& key, const api::Execution& execution,
+                        const api::ApprovalRequest& request);
+  base::Status Settle(const kube::Key& key, const api::Approval& approval,
+                      const SettleApproval& settle);
+  base::Status Write(const kube::Key& key, const api::Execution& execution,
+                     const api::ExecutionStatus& status);
+  base::Status Store(const kube::Key& key, const ExecutionObserved& seen,
+                     const StoreResult& result);
+  void WakeSandboxMates(const api::Execution& execution);
+
+  ControllerParts parts_;
+  kube::WorkQueue& queue_;
+  ExecutionObserver observer_;
+  // One pass at a time in a sandbox: two that both saw it free would both claim it.
+  std::array<std::mutex, kStripes> stripes_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace sandgate::op

@@ -1,0 +1,202 @@
+#include "operator/operator.h"
+
+#include "libs/base/log.h"
+
+namespace sandgate::op {
+namespace {
+
+constexpr char kLease[] = "sandgate-operator";
+constexpr std::chrono::hours kIdentityRenewal{7 * 24};
+constexpr std::chrono::milliseconds kSyncPoll{50};
+
+std::vector<api::Json> ExpectedPolicies(const std::string& path) {
+  auto expected = LoadExpectedPolicies(path);
+  if (expected.ok()) return std::move(expected).value();
+  base::LogError("the expected admission policies cannot be read: nothing above LOW will run",
+                 {{"file", path}, {"error", expected.status().message()}});
+  return {};
+}
+
+}  // namespace
+
+Settings SettingsFrom(const Options& options) {
+  Settings settings;
+  settings.ns = options.ns;
+  settings.user = options.user;
+  if (!options.image.empty()) settings.image = options.image;
+  if (!options.pull_policy.empty()) settings.pull_policy = options.pull_policy;
+  return settings;
+}
+
+base::Result<std::unique_ptr<Operator>> Operator::Create(const Options& options, kube::Api api) {
+  const Settings settings = SettingsFrom(options);
+  const base::Time now = base::RealClock().Now();
+  auto authority = EnsureAuthority(api, settings, now);
+  if (!authority.ok()) return authority.status().WithContext("certificate authority");
+  auto identity = OperatorIdentity(*authority, now);
+  if (!identity.ok()) return identity.status().WithContext("client certificate");
+  http::ClientOptions client_options;
+  client_options.identity = std::move(identity).value();
+  client_options.ca_pem = authority->certificate_pem();
+  auto client = http::Client::Create(std::move(client_options));
+  if (!client.ok()) return client.status().WithContext("client for runners");
+  std::unique_ptr<Operator> made(new Operator(
+      options, settings, std::move(api), std::move(authority).value(), std::move(client).value()));
+  const base::Status loaded = made->policy_.Load();
+  if (!loaded.ok()) return loaded.WithContext("policy");
+  const base::Status gateway = EnsureGatewayCertificate(
+      made->api_, made->settings_, made->authority_, options.gateway_hosts, now);
+  if (!gateway.ok()) return gateway.WithContext("gateway's certificate");
+  return made;
+}
+
+Operator::Operator(const Options& options, Settings settings, kube::Api api,
+                   http::CertificateAuthority authority, std::unique_ptr<http::Client> client)
+    : options_(options),
+      settings_(std::move(settings)),
+      api_(std::move(api)),
+      authority_(std::move(authority)),
+      identity_made_(base::RealClock().Now()),
+      cluster_(api_, [this](const std::string& resource,
+                            const std::string& verb) { metrics_.CountWrite(resource, verb); }),
+      events_(api_, kManagedBy, options.pod_name),
+      policy_(options.config, [this] { WakeEverything(); }),
+      guard_(api_, settings_, ExpectedPolicies(options.admission), [this] { WakeEverything(); }),
+      caches_(api_, Callbacks()),
+      runners_(
+          std::move(client), base::RealClock(),
+          [this](const kube::Key& sandbox) { sandbox_queue_.Add(sandbox); },
+          [this](const kube::Key& execution) { execution_queue_.Add(execution); }),
+      sandboxes_(Parts(), authority_, sandbox_queue_),
+      executions_(Parts(), execution_queue_, Observer()),
+      janitor_(cluster_, settings_, base::RealClock()) {}
+
+Operator::~Operator() = default;
+
+ControllerParts Operator::Parts() {
+  return {settings_,
+          base::RealClock(),
+          caches_,
+          cluster_,
+          runners_,
+          events_,
+          [this] { return policy_.Get(); },
+          [this] { return guard_.View(); }};
+}
+
+CacheCallbacks Operator::Callbacks() {
+  return {[this](const kube::Key& sandbox) { WakeSandbox(sandbox); },
+          [this](const kube::Key& execution) { execution_queue_.Add(execution); },
+          [this](const api::Execution& last) {
+            const kube::Key sandbox{last.meta.ns, last.spec.sandbox_name};
+            runners_.ForgetRun(last.meta.uid);
+            sandboxes_.Used(sandbox);
+            WakeSandbox(sandbox);
+          },
+          [this](const std::string& ns) {
+            for (const auto& sandbox : caches_.Sandboxes()) {
+              if (sandbox->meta.ns == ns) sandbox_queue_.Add({ns, sandbox->meta.name});
+            }
+          }};
+}
+
+ExecutionObserver Operator::Observer() {
+  return {[this](const api::Execution& before, const api::ExecutionStatus& after) {
+            metrics_.CountFinished(api::OperationName(before.spec.operation),
+                                   after.risk ? api::RiskName(*after.risk) : "",
+                                   after.phase ? api::PhaseName(*after.phase) : "");
+          },
+          [this](api::ApprovalPhase phase, std::chrono::seconds waited) {
+            metrics_.CountDecision(api::ApprovalPhaseName(phase));
+            metrics_.ObserveApprovalWait(static_cast<double>(waited.count()));
+          }};
+}
+
+// A Sandbox's change concerns whoever waits for it.
+void Operator::WakeSandbox(const kube::Key& sandbox) {
+  sandbox_queue_.Add(sandbox);
+  for (const auto& execution : caches_.Executions()) {
+    if (execution->meta.ns == sandbox.ns && execution->spec.sandbox_name == sandbox.name) {
+      execution_queue_.Add({execution->meta.ns, execution->meta.name});
+    }
+  }
+}
+
+void Operator::WakeEverything() {
+  for (const auto& sandbox : caches_.Sandboxes()) {
+    sandbox_queue_.Add({sandbox->meta.ns, sandbox->meta.name});
+  }
+  for (const auto& execution : caches_.Executions()) {
+    execution_queue_.Add({execution->meta.ns, execution->meta.name});
+  }
+}
+
+// Nothing is decided on half a picture: the caches come first.
+void Operator::Lead() {
+  while (!stopping_ && !caches_.HasSynced()) std::this_thread::sleep_for(kSyncPoll);
+  if (stopping_) return;
+  base::LogInfo("leading");
+  sandboxes_.Start(options_.workers);
+  executions_.Start(options_.workers);
+  janitor_.Start();
+  leading_ = true;
+}
+
+void Operator::Start(std::function<void()> on_lost) {
+  policy_.Start();
+  caches_.Start();
+  guard_.Start();
+  kube::LeaderOptions leader;
+  leader.ns = settings_.ns;
+  leader.name = kLease;
+  leader.identity = options_.pod_name;
+  elector_ = std::make_unique<kube::LeaderElector>(
+      api_, leader, [this] { leader_work_ = std::thread([this] { Lead(); }); }, std::move(on_lost));
+  elector_->Start();
+}
+
+void Operator::Stop() {
+  stopping_ = true;
+  if (leader_work_.joinable()) leader_work_.join();
+  janitor_.Stop();
+  executions_.Stop();
+  sandboxes_.Stop();
+  guard_.Stop();
+  caches_.Stop();
+  policy_.Stop();
+  if (elector_) elector_->Stop();  // last: the next one may act from here on
+}
+
+void Operator::Maintain() {
+  const base::Time now = base::RealClock().Now();
+  const base::Status gateway =
+      EnsureGatewayCertificate(api_, settings_, authority_, options_.gateway_hosts, now);
+  if (!gateway.ok()) {
+    base::LogWarning("the gateway's certificate cannot be looked after; again later",
+                     {{"error", gateway.ToString()}});
+  }
+  if (now < identity_made_ + kIdentityRenewal) return;
+  const auto identity = OperatorIdentity(authority_, now);
+  if (!identity.ok()) return;
+  if (runners_.client().ReloadTls(*identity, authority_.certificate_pem()).ok()) {
+    identity_made_ = now;
+  }
+}
+
+std::string Operator::MetricsText() {
+  size_t pending = 0;
+  for (const auto& approval : caches_.Approvals()) {
+    if (approval->phase == api::ApprovalPhase::kPending && approval->meta.name != kCanary) {
+      ++pending;
+    }
+  }
+  metrics_.SetPendingApprovals(pending);
+  metrics_.SetGuardIntact(guard_.View().intact());
+  metrics_.SetPolicyHealthy(policy_.healthy());
+  metrics_.SetLeader(leading_);
+  metrics_.SetQueueDepth("sandbox", sandbox_queue_.depth());
+  metrics_.SetQueueDepth("execution", execution_queue_.depth());
+  return metrics_.Text();
+}
+
+}  // namespace sandgate::op

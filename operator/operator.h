@@ -1,0 +1,73 @@
+// The operator as a whole: everything that lives as long as the process, and how it is wired.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "libs/http/server.h"
+#include "libs/kube/leader.h"
+#include "operator/certificates.h"
+#include "operator/execution_controller.h"
+#include "operator/janitor.h"
+#include "operator/metrics.h"
+#include "operator/options.h"
+#include "operator/policy_file.h"
+#include "operator/policy_guard.h"
+
+namespace sandgate::op {
+
+// Start once, Stop once, from one thread; MetricsText and Ready from any.
+class Operator {
+ public:
+  // Makes or reads the authority and the gateway's certificate. Fails where nothing could work.
+  static base::Result<std::unique_ptr<Operator>> Create(const Options& options, kube::Api api);
+  ~Operator();
+
+  // Fills the caches and stands for election. `on_lost` (any thread): the lead is lost, and the
+  // process has to end, since another operator acts now.
+  void Start(std::function<void()> on_lost);
+  void Stop();
+  // What is due now and then: certificates. Blocks for a few API calls.
+  void Maintain();
+
+  bool Ready() const { return caches_.HasSynced(); }
+  std::string MetricsText();
+
+ private:
+  Operator(const Options& options, Settings settings, kube::Api api,
+           http::CertificateAuthority authority, std::unique_ptr<http::Client> client);
+
+  CacheCallbacks Callbacks();
+  ExecutionObserver Observer();
+  ControllerParts Parts();
+  void WakeEverything();
+  void WakeSandbox(const kube::Key& sandbox);
+  void Lead();
+
+  const Options options_;
+  const Settings settings_;
+  kube::Api api_;
+  http::CertificateAuthority authority_;
+  base::Time identity_made_;
+  Metrics metrics_;
+  Cluster cluster_;
+  kube::EventRecorder events_;
+  kube::WorkQueue sandbox_queue_, execution_queue_;
+  PolicyFile policy_;
+  PolicyGuard guard_;
+  Caches caches_;
+  RunnerClient runners_;
+  SandboxController sandboxes_;
+  ExecutionController executions_;
+  Janitor janitor_;
+  std::atomic<bool> leading_ = false;
+  std::thread leader_work_;
+  std::atomic<bool> stopping_ = false;
+  std::unique_ptr<kube::LeaderElector> elector_;
+};
+
+// Settings as the command line and the environment give them.
+Settings SettingsFrom(const Options& options);
+
+}  // namespace sandgate::op

@@ -1,0 +1,113 @@
+#include "operator/output_store.h"
+
+#include <zlib.h>
+
+#include "libs/base/ids.h"
+#include "operator/settings.h"
+
+namespace sandgate::op {
+namespace {
+
+// RFC 1952 by zlib.
+std::string Gzip(const std::string& text) {
+  constexpr int kGzipWindow = 15 + 16;
+  constexpr int kMemoryLevel = 8;
+  z_stream stream = {};
+  if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzipWindow, kMemoryLevel,
+                   Z_DEFAULT_STRATEGY) != Z_OK) {
+    return "";
+  }
+  std::string packed(deflateBound(&stream, static_cast<uLong>(text.size())), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  const bool done = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  packed.resize(done ? stream.total_out : 0);
+  deflateEnd(&stream);
+  return packed;
+}
+
+// The first `limit` bytes, less what would be half a character.
+std::string CutUtf8(const std::string& text, size_t limit) {
+  if (text.size() <= limit) return text;
+  size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+api::Json ConfigMap(const api::Execution& execution, const std::string& name,
+                    const std::string& bytes) {
+  const api::OwnerReference owner{api::kApiVersion, "Execution", execution.meta.name,
+                                  execution.meta.uid, true};
+  return {{"apiVersion", "v1"},
+          {"kind", "ConfigMap"},
+          {"immutable", true},
+          {"metadata",
+           {{"namespace", execution.meta.ns},
+            {"name", name},
+            {"labels", {{kManagedByLabel, kManagedBy}}},
+            {"ownerReferences", api::Json::array({api::OwnerToJson(owner)})}}},
+          {"binaryData", {{"data", api::Base64Encode(bytes)}}}};
+}
+
+// What is there already must be what we would have written.
+base::Status CheckExisting(const api::Json& wanted, const Cluster& cluster) {
+  const api::Json& meta = api::Member(wanted, "metadata");
+  const auto found = cluster.api().Get(kube::kConfigMaps, api::StringOr(meta, "namespace"),
+                                       api::StringOr(meta, "name"));
+  if (!found.ok()) return found.status();
+  const std::string uid = api::StringOr(api::Member(meta, "ownerReferences")[0], "uid");
+  const bool same = api::MetaFromJson(*found).OwnedBy(uid) &&
+                    api::Member(*found, "binaryData") == api::Member(wanted, "binaryData");
+  if (same) return base::Status::Ok();
+  return base::Status(base::Code::kAlreadyExists,
+                      "ConfigMap " + api::StringOr(meta, "name") + " is somebody else's");
+}
+
+base::Status Write(const StreamPlan& plan, Cluster* cluster) {
+  for (const api::Json& map : plan.maps) {
+    base::Status status = cluster->Create(kube::kConfigMaps, map).status();
+    if (status.code() == base::Code::kAlreadyExists) status = CheckExisting(map, *cluster);
+    if (!status.ok()) return status.WithContext("storing the output");
+  }
+  return base::Status::Ok();
+}
+
+}  // namespace
+
+StreamPlan PlanStream(const api::Execution& execution, const std::string& stream,
+                      const std::string& bytes) {
+  StreamPlan plan;
+  const std::string text = api::ToUtf8(bytes, &plan.replaced);
+  plan.inline_text = CutUtf8(text, kInlineOutputBytes);
+  if (text.size() <= kInlineOutputBytes) return plan;
+  const std::string packed = Gzip(text);
+  plan.ref = api::OutputRef{{}, base::Sha256Hex(text), static_cast<int64_t>(text.size())};
+  for (size_t at = 0; at < packed.size(); at += kConfigMapBytes) {
+    const std::string name = "sgout-" + execution.meta.uid + "-" + stream + "-" +
+                             std::to_string(plan.ref->config_maps.size());
+    plan.maps.push_back(ConfigMap(execution, name, packed.substr(at, kConfigMapBytes)));
+    plan.ref->config_maps.push_back(name);
+  }
+  return plan;
+}
+
+base::Status StoreOutput(const api::Execution& execution, const api::RunState& state,
+                         Cluster* cluster, api::ExecutionStatus* status) {
+  StreamPlan out = PlanStream(execution, "stdout", state.out);
+  StreamPlan err = PlanStream(execution, "stderr", state.err);
+  if (const base::Status wrote = Write(out, cluster); !wrote.ok()) return wrote;
+  if (const base::Status wrote = Write(err, cluster); !wrote.ok()) return wrote;
+  status->out = std::move(out.inline_text);
+  status->err = std::move(err.inline_text);
+  status->stdout_ref = std::move(out.ref);
+  status->stderr_ref = std::move(err.ref);
+  status->stdout_replaced = out.replaced;
+  status->stderr_replaced = err.replaced;
+  status->stdout_truncated = state.out_truncated;
+  status->stderr_truncated = state.err_truncated;
+  return base::Status::Ok();
+}
+
+}  // namespace sandgate::op
