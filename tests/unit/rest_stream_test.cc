@@ -2,6 +2,7 @@
 #include <future>
 #include <thread>
 
+#include "libs/rest/exchange_state.h"
 #include "libs/rest/line_splitter.h"
 #include "tests/unit/rest_test_util.h"
 
@@ -57,6 +58,53 @@ TEST(RestLines, AreBounded) {
   const auto on_line = [](std::string_view) { return true; };
   EXPECT_TRUE(splitter.Feed("1234\n1234", on_line, &open).ok());
   EXPECT_EQ(splitter.Feed("5", on_line, &open).code(), Code::kResourceExhausted);
+}
+
+// The two sides of an exchange as threads, without the HTTP library between them.
+TEST(RestExchangeState, NothingIsLostBetweenTwoThreads) {
+  constexpr int kPieces = 20'000;
+  ExchangeState state(/*max_bytes=*/64, /*hold_back=*/true);
+  std::jthread library([&] {
+    state.SetHead(200, std::chrono::seconds(0));
+    for (int i = 0; i < kPieces; ++i) {
+      std::promise<void> room;
+      if (state.PutBody("0123456789", 10, [&] { room.set_value(); }) ==
+          ExchangeState::Put::kTakenButFull) {
+        room.get_future().wait();
+      }
+    }
+    state.Finish(base::Status::Ok());
+  });
+  size_t bytes = 0;
+  for (bool over = false; !over;) {
+    state.Wait(std::chrono::steady_clock::now() + kPatience, {},
+               [](const auto& s) { return s.has_body() || s.over(); });
+    over = state.Locked([](const auto& s) { return s.over(); });
+    const std::string piece = state.TakeBody();
+    EXPECT_LE(piece.size(), 74U);
+    bytes += piece.size();
+  }
+  EXPECT_EQ(bytes, static_cast<size_t>(kPieces) * 10);
+}
+
+TEST(RestExchangeState, AbandonedInTheMiddle) {
+  for (int i = 0; i < 200; ++i) {
+    auto state = std::make_shared<ExchangeState>(64, true);
+    std::jthread library([state] {
+      for (int n = 0; n < 1000; ++n) {
+        const auto room = std::make_shared<std::promise<void>>();
+        const auto put = state->PutBody("0123456789", 10, [room] { room->set_value(); });
+        if (put == ExchangeState::Put::kRefused) break;
+        if (put == ExchangeState::Put::kTakenButFull) room->get_future().wait();
+      }
+      state->Finish(base::Status(Code::kInternal, "ended"));
+    });
+    state->TakeBody();
+    state->Abandon();
+    EXPECT_EQ(state->Wait(std::chrono::steady_clock::now() + kPatience, {},
+                          [](const auto& s) { return s.over(); }),
+              Exchange::Wake::kProgress);
+  }
 }
 
 TEST(RestStream, GivesLinesAcrossChunksUntilTheServerEnds) {
