@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
     std::cerr << "run me under dev/testenv\n";
     return 2;
   }
+  sandgate::rest::Initialize(2);  // as few threads as the programs give it
   if (argc == 4 && std::string(argv[1]) == "--lead") {
     sandgate::kube::LeadUntilKilled(argv[2], argv[3]);
   }
