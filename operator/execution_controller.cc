@@ -98,9 +98,17 @@ base::Result<Caches::ApprovalPtr> ExecutionController::FindApproval(
 Load ExecutionController::Measure(const api::Execution& execution) {
   Load load;
   for (const auto& other : parts_.caches.Executions()) {
-    if (other->meta.ns != execution.meta.ns || other->status.terminal()) continue;
+    // What has no phase yet was not let in, and is no load on those before it.
+    if (other->meta.ns != execution.meta.ns || other->status.terminal() || !other->status.phase) {
+      continue;
+    }
     ++load.active_in_namespace;
-    if (other->meta.uid == execution.meta.uid || !SameSandbox(*other, execution)) continue;
+    if (other->meta.uid == execution.meta.uid) continue;
+    if (other->status.phase == ExecutionPhase::kAwaitingApproval &&
+        other->spec.requester == execution.spec.requester) {
+      ++load.open_approvals;
+    }
+    if (!SameSandbox(*other, execution)) continue;
     ++load.queued_in_sandbox;
     if (other->status.phase == ExecutionPhase::kRunning) load.busy = true;
     if (other->status.phase == ExecutionPhase::kAdmitted &&
@@ -108,13 +116,16 @@ Load ExecutionController::Measure(const api::Execution& execution) {
       load.behind = true;
     }
   }
-  for (const auto& approval : parts_.caches.Approvals()) {
-    if (approval->meta.ns == execution.meta.ns &&
-        approval->request.requester == execution.spec.requester.username) {
-      ++load.open_approvals;
-    }
-  }
   return load;
+}
+
+void ExecutionController::Left(const api::Execution& last) {
+  const Caches::SandboxPtr sandbox = parts_.caches.Sandbox({last.meta.ns, last.spec.sandbox_name});
+  if (const auto place = PlaceOf(last, sandbox.get())) {
+    parts_.runners.Abandon(last.meta.uid, *place);
+  } else {
+    parts_.runners.ForgetRun(last.meta.uid);
+  }
 }
 
 std::optional<RunPlace> ExecutionController::PlaceOf(const api::Execution& execution,

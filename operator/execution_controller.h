@@ -32,6 +32,8 @@ class ExecutionController {
 
   // One pass over one Execution. Public for the simulator.
   base::Status Reconcile(const kube::Key& key);
+  // It left the active ones, finished or deleted: a run that still goes on is ended. Never blocks.
+  void Left(const api::Execution& last);
 
  private:
   static constexpr size_t kStripes = 64;

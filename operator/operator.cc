@@ -89,7 +89,7 @@ CacheCallbacks Operator::Callbacks() {
           [this](const kube::Key& execution) { execution_queue_.Add(execution); },
           [this](const api::Execution& last) {
             const kube::Key sandbox{last.meta.ns, last.spec.sandbox_name};
-            runners_.ForgetRun(last.meta.uid);
+            executions_.Left(last);
             sandboxes_.Used(sandbox);
             WakeSandbox(sandbox);
           },

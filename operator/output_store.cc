@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include "libs/base/ids.h"
+#include "libs/base/log.h"
 #include "operator/settings.h"
 
 namespace sandgate::op {
@@ -65,6 +66,12 @@ base::Status CheckExisting(const api::Json& wanted, const Cluster& cluster) {
                       "ConfigMap " + api::StringOr(meta, "name") + " is somebody else's");
 }
 
+// Trying again would change nothing.
+bool Final(base::Code code) {
+  return code == base::Code::kPermissionDenied || code == base::Code::kInvalidArgument ||
+         code == base::Code::kAlreadyExists || code == base::Code::kResourceExhausted;
+}
+
 base::Status Write(const StreamPlan& plan, Cluster* cluster) {
   for (const api::Json& map : plan.maps) {
     base::Status status = cluster->Create(kube::kConfigMaps, map).status();
@@ -97,16 +104,27 @@ base::Status StoreOutput(const api::Execution& execution, const api::RunState& s
                          Cluster* cluster, api::ExecutionStatus* status) {
   StreamPlan out = PlanStream(execution, "stdout", state.out);
   StreamPlan err = PlanStream(execution, "stderr", state.err);
-  if (const base::Status wrote = Write(out, cluster); !wrote.ok()) return wrote;
-  if (const base::Status wrote = Write(err, cluster); !wrote.ok()) return wrote;
+  base::Status wrote = Write(out, cluster);
+  if (wrote.ok()) wrote = Write(err, cluster);
+  if (!wrote.ok() && !Final(wrote.code())) return wrote;
   status->out = std::move(out.inline_text);
   status->err = std::move(err.inline_text);
-  status->stdout_ref = std::move(out.ref);
-  status->stderr_ref = std::move(err.ref);
   status->stdout_replaced = out.replaced;
   status->stderr_replaced = err.replaced;
   status->stdout_truncated = state.out_truncated;
   status->stderr_truncated = state.err_truncated;
+  if (wrote.ok()) {
+    status->stdout_ref = std::move(out.ref);
+    status->stderr_ref = std::move(err.ref);
+    return wrote;
+  }
+  // Refused for good (a quota, somebody else's object): what stands inline is all that is kept,
+  // and it says so. An Execution that never ended would be worse.
+  status->stdout_truncated |= out.ref.has_value();
+  status->stderr_truncated |= err.ref.has_value();
+  base::LogWarning(
+      "long output could not be stored; its beginning is kept",
+      {{"execution", execution.meta.ns + "/" + execution.meta.name}, {"error", wrote.ToString()}});
   return base::Status::Ok();
 }
 

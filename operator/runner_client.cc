@@ -148,26 +148,45 @@ void RunnerClient::Unreachable(RunView* view, const std::string& problem) const 
   view->retry_at = clock_.Now() + kRunRetry;
 }
 
+// What a 200 or 201 about a run says. A runner that lies is one that does not answer: the run's
+// own deadline ends the wait.
+void RunnerClient::TakeState(const RunPlace& place, const std::string& body, RunView* view) const {
+  const auto json = api::ParseJson(body);
+  auto state = json.ok() ? api::RunStateFromJson(*json, place.output_bytes)
+                         : base::Result<api::RunState>(json.status());
+  if (!state.ok() || state->run_id != place.run_id) {
+    return Unreachable(view, "the runner's answer is not usable: " +
+                                 (state.ok() ? "another run" : state.status().message()));
+  }
+  view->stage = state->finished ? Stage::kFinished : Stage::kAccepted;
+  if (state->finished) {
+    view->state = std::make_shared<const api::RunState>(std::move(state).value());
+  }
+}
+
 void RunnerClient::Start(const kube::Key& execution, const std::string& execution_uid,
                          const Admitted& admitted) {
+  const RunPlace place{admitted.pod_ip(), admitted.sandbox_uid(), admitted.claim().run_id,
+                       admitted.output_bytes()};
   Set(execution_uid, [](RunView* view) { view->stage = Stage::kAsking; });
-  client_->Call(EndpointOf(admitted.pod_ip()),
-                MakeRequest("POST", RunTarget(admitted.claim().run_id),
-                            api::DumpJson(api::ToJson(admitted.request()))),
-                OptionsFor(admitted.sandbox_uid(), kCallDeadline),
-                [this, execution, execution_uid](Answer answer) {
-                  Update(execution, execution_uid, [&](RunView* view) {
-                    if (!answer.ok()) return Unreachable(view, answer.status().message());
-                    if (answer->status == 200 || answer->status == 201) {
-                      view->stage = Stage::kAccepted;
-                    } else if (answer->status == 429 || answer->status >= 500) {
-                      Unreachable(view, ProblemOf(*answer));
-                    } else {
-                      view->stage = Stage::kRefused;
-                      view->problem = ProblemOf(*answer);
-                    }
-                  });
-                });
+  // A run that ended while no operator was there is answered with its whole result.
+  client_->Call(
+      EndpointOf(place.pod_ip),
+      MakeRequest("POST", RunTarget(place.run_id), api::DumpJson(api::ToJson(admitted.request()))),
+      OptionsFor(place.sandbox_uid, kCallDeadline, MaxStateBytes(place.output_bytes)),
+      [this, execution, execution_uid, place](Answer answer) {
+        Update(execution, execution_uid, [&](RunView* view) {
+          if (!answer.ok()) return Unreachable(view, answer.status().message());
+          if (answer->status == 200 || answer->status == 201) {
+            TakeState(place, answer->body, view);
+          } else if (answer->status == 429 || answer->status >= 500) {
+            Unreachable(view, ProblemOf(*answer));
+          } else {
+            view->stage = Stage::kRefused;
+            view->problem = ProblemOf(*answer);
+          }
+        });
+      });
 }
 
 void RunnerClient::Follow(const kube::Key& execution, const std::string& execution_uid,
@@ -180,17 +199,8 @@ void RunnerClient::Follow(const kube::Key& execution, const std::string& executi
         view->stage = Stage::kMissing;
         return;
       }
-      const auto json = api::ParseJson(answer->body);
-      if (answer->status != 200 || !json.ok()) return Unreachable(view, ProblemOf(*answer));
-      auto state = api::RunStateFromJson(*json, place.output_bytes);
-      if (!state.ok() || state->run_id != place.run_id) {
-        return Unreachable(view, "the runner's answer is not usable: " +
-                                     (state.ok() ? "another run" : state.status().message()));
-      }
-      view->stage = state->finished ? Stage::kFinished : Stage::kAccepted;
-      if (state->finished) {
-        view->state = std::make_shared<const api::RunState>(std::move(state).value());
-      }
+      if (answer->status != 200) return Unreachable(view, ProblemOf(*answer));
+      TakeState(place, answer->body, view);
     });
   };
   client_->Call(
@@ -218,6 +228,28 @@ void RunnerClient::Release(const std::string& execution_uid, const RunPlace& pla
   ForgetRun(execution_uid);
   client_->Call(EndpointOf(place.pod_ip), MakeRequest("DELETE", RunTarget(place.run_id)),
                 OptionsFor(place.sandbox_uid, kCallDeadline), [](const Answer&) {});
+}
+
+void RunnerClient::Abandon(const std::string& execution_uid, const RunPlace& place) {
+  const Stage stage = ViewOf(execution_uid).stage;
+  ForgetRun(execution_uid);
+  if (stage == Stage::kUnknown || stage == Stage::kFinished) return;
+  client_->Call(
+      EndpointOf(place.pod_ip), MakeRequest("POST", RunTarget(place.run_id, "/cancel")),
+      OptionsFor(place.sandbox_uid, kCallDeadline, MaxStateBytes(place.output_bytes)),
+      [this, place](const Answer& answer) {
+        if (!answer.ok() || answer->status != 202) return;
+        // Its end, then the end of its result.
+        client_->Call(
+            EndpointOf(place.pod_ip), MakeRequest("GET", RunTarget(place.run_id, "?wait=10s")),
+            OptionsFor(place.sandbox_uid, kPoll, MaxStateBytes(place.output_bytes)),
+            [this, place](const Answer& ended) {
+              if (!ended.ok() || ended->status != 200) return;
+              client_->Call(EndpointOf(place.pod_ip),
+                            MakeRequest("DELETE", RunTarget(place.run_id)),
+                            OptionsFor(place.sandbox_uid, kCallDeadline), [](const Answer&) {});
+            });
+      });
 }
 
 RunView RunnerClient::ViewOf(const std::string& execution_uid) const {

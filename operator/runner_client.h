@@ -52,6 +52,9 @@ class RunnerClient {
   // The runner may forget the run, and so do we. Best effort: a runner keeps few and ends with
   // its sandbox.
   void Release(const std::string& execution_uid, const RunPlace& place);
+  // The Execution is over, or gone, and its run may not be: it is cancelled and forgotten. Does
+  // nothing for a run that ended or was never asked for.
+  void Abandon(const std::string& execution_uid, const RunPlace& place);
   RunView ViewOf(const std::string& execution_uid) const;
   void ForgetRun(const std::string& execution_uid);
 
@@ -64,6 +67,7 @@ class RunnerClient {
   void Set(const std::string& execution_uid, const Change& change);
   void Update(const kube::Key& execution, const std::string& execution_uid, const Change& change);
   void Unreachable(RunView* view, const std::string& problem) const;
+  void TakeState(const RunPlace& place, const std::string& body, RunView* view) const;
   Probe ProbeFrom(const Answer& answer, const std::string& sandbox_uid) const;
 
   const base::Clock& clock_;

@@ -14,6 +14,7 @@ using base::Status;
 constexpr std::chrono::seconds kRefusedRetry{10};
 constexpr std::chrono::seconds kCacheDelay{5};
 constexpr std::chrono::milliseconds kSoon{50};
+constexpr std::chrono::seconds kNameTaken{2};
 
 template <typename... Ts>
 struct Overloaded : Ts... {
@@ -240,7 +241,8 @@ Status SandboxController::MakePod(const kube::Key& key, const api::Sandbox& sand
       kube::kPods,
       BuildPod(sandbox, limits, parts_.policy()->sandbox().runtime_class, parts_.settings));
   if (pod.status().code() == Code::kAlreadyExists) {
-    queue_.AddAfter(key, kSoon);  // the cache is behind; then it is ours, or somebody's in the way
+    // The cache is behind and will wake us; or a pod without our label is in the way.
+    queue_.AddAfter(key, kNameTaken);
     return Status::Ok();
   }
   if (!pod.ok()) return Refused(sandbox, pod.status());
