@@ -40,10 +40,12 @@ ExecutionPlan Result(const ExecutionContext& c, const api::EffectiveLimits& limi
                                           " s. Ask for a longer timeout, or less work."};
       break;
     case RunOutcome::kMemoryExceeded:
-      status.error = {"MemoryLimitExceeded", "The code used more than its " +
-                                                 Mebibytes(limits.memory_bytes) +
-                                                 " of memory and was ended. The sandbox and its "
-                                                 "files are still there."};
+      // The runner says what it was: pages, files or the sandbox kernel's own objects.
+      status.error = {"MemoryLimitExceeded",
+                      "The code used more memory than one run may have (" +
+                          Mebibytes(limits.memory_bytes) + ") and was ended" +
+                          (state->error_message.empty() ? "" : ": " + state->error_message) +
+                          ". The sandbox and its files are still there."};
       break;
     case RunOutcome::kCancelled:
       phase = ExecutionPhase::kCancelled;
