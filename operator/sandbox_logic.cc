@@ -29,6 +29,11 @@ Step Write(const Context& c, SandboxPhase phase, const char* ready, const Diagno
   api::SandboxStatus status = c.status();
   bool changed = status.phase != phase;
   status.phase = phase;
+  // With what it was built, as soon as that is settled: half of a diagnosis.
+  const PodFacts* pod = c.seen.pod;
+  if (!status.effective && pod != nullptr && pod->SandboxUid() == c.sandbox().meta.uid) {
+    status.effective = pod->effective;
+  }
   status.observed_generation = c.sandbox().meta.generation;
   changed |= api::SetCondition(&status.conditions,
                                {"Ready", ready, why.reason, why.message, std::nullopt}, c.now);
