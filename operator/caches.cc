@@ -76,6 +76,14 @@ void Caches::Stop() {
   networks_.Stop();
 }
 
+void Caches::Feed(const std::string& plural, const kube::Key& key, const api::Json* after) {
+  if (plural == kube::kSandboxes.plural) sandboxes_.Feed(key, after);
+  if (plural == kube::kExecutions.plural) executions_.Feed(key, after);
+  if (plural == kube::kApprovals.plural) approvals_.Feed(key, after);
+  if (plural == kube::kPods.plural) pods_.Feed(key, after);
+  if (plural == kube::kNetworkPolicies.plural) networks_.Feed(key, after);
+}
+
 bool Caches::HasSynced() const {
   return sandboxes_.HasSynced() && executions_.HasSynced() && approvals_.HasSynced() &&
          pods_.HasSynced() && networks_.HasSynced();

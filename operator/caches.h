@@ -39,6 +39,10 @@ class Caches {
   void Stop();
   bool HasSynced() const;
 
+  // For simulators, instead of Start: one change of an object that the selectors match (`after`
+  // null: it is gone, or matches no more).
+  void Feed(const std::string& plural, const kube::Key& key, const api::Json* after);
+
   SandboxPtr Sandbox(const kube::Key& key);
   ExecutionPtr Execution(const kube::Key& key);
   // Of Approvals only those that are not settled are cached: null says nothing about the others.

@@ -45,6 +45,10 @@ ExecutionPlan AdmitBy(const ExecutionContext& c, api::ExecutionStatus status, co
 // until `until`, then ends the Execution. nullopt: they are in force, or do not matter.
 ExecutionStep HoldForGuard(const ExecutionContext& c, api::RiskLevel risk, base::Time until);
 
+// After this moment the runner must have ended the run by itself; if we still do not know, we never
+// shall.
+base::Time LostAt(const ExecutionContext& c, const api::EffectiveLimits& limits);
+
 // The phases, one by one.
 ExecutionPlan Begin(const ExecutionContext& c);          // new, or Pending
 ExecutionPlan AwaitDecision(const ExecutionContext& c);  // AwaitingApproval

@@ -12,6 +12,17 @@ bool Running(const ExecutionContext& c) {
   return c.status().phase == ExecutionPhase::kRunning;
 }
 
+// The claim is for a pod that its Sandbox does not have: a Sandbox never changes its pod, so this
+// is another one of the same name.
+ExecutionStep WhenSandboxReplaced(const ExecutionContext& c) {
+  const api::Sandbox* sandbox = c.seen.sandbox;
+  if (!Running(c) || sandbox == nullptr || !c.status().claim) return std::nullopt;
+  if (c.status().claim->pod_uid == sandbox->status.pod_uid) return std::nullopt;
+  if (c.seen.run.stage == Stage::kFinished && sandbox->status.effective) return std::nullopt;
+  return End(c, ExecutionPhase::kCancelled, "SandboxDeleted",
+             "The Sandbox \"" + c.spec().sandbox_name + "\" was deleted and made anew.");
+}
+
 // Before a run, a cancel ends the Execution; during one, the runner ends the run first.
 ExecutionStep WhenCancelled(const ExecutionContext& c) {
   if (!c.spec().cancel && !c.execution().meta.deleting()) return std::nullopt;
@@ -29,6 +40,9 @@ ExecutionStep WhenCancelled(const ExecutionContext& c) {
       break;
   }
   if (c.seen.sandbox == nullptr || c.seen.run.cancel_sent) return std::nullopt;
+  // A runner that cannot be told is waited for no longer than one that says nothing.
+  const auto& limits = c.seen.sandbox->status.effective;
+  if (!limits || c.now >= LostAt(c, *limits)) return std::nullopt;
   if (c.seen.run.stage == Stage::kUnreachable && c.now < c.seen.run.retry_at) return std::nullopt;
   return ExecutionPlan{CancelRun{}, std::nullopt};
 }
@@ -71,6 +85,7 @@ ExecutionPlan ReconcileExecution(const ExecutionObserved& observed, const policy
     const bool known = observed.run.stage != Stage::kUnknown;
     return {known ? ExecutionAction{ReleaseRun{}} : ExecutionAction{Wait{}}, std::nullopt};
   }
+  if (const ExecutionStep step = WhenSandboxReplaced(c)) return *step;
   if (const ExecutionStep step = WhenCancelled(c)) return *step;
   if (const ExecutionStep step = WhenSandboxMissing(c)) return *step;
   if (const ExecutionStep step = WhenSandboxFailed(c)) return *step;

@@ -10,13 +10,6 @@ using api::ExecutionPhase;
 using api::RunOutcome;
 using Stage = RunView::Stage;
 
-// After this moment the runner must have ended the run by itself; if we still do not know, we
-// never shall.
-base::Time LostAt(const ExecutionContext& c, const api::EffectiveLimits& limits) {
-  return c.status().start_time.value_or(c.created()) +
-         std::chrono::seconds(TimeoutSeconds(c.spec(), limits)) + kKillGrace + kRunGrace;
-}
-
 std::string Mebibytes(int64_t bytes) {
   return std::to_string(bytes >> 20) + " MiB";
 }
@@ -85,6 +78,11 @@ ExecutionPlan Start(const ExecutionContext& c) {
 }
 
 }  // namespace
+
+base::Time LostAt(const ExecutionContext& c, const api::EffectiveLimits& limits) {
+  return c.status().start_time.value_or(c.created()) +
+         std::chrono::seconds(TimeoutSeconds(c.spec(), limits)) + kKillGrace + kRunGrace;
+}
 
 ExecutionPlan AwaitTurn(const ExecutionContext& c) {
   if (!c.status().admission) {

@@ -39,6 +39,12 @@ class Informer {
 
   void Start() { reflector_.Start(); }
   void Stop() { reflector_.Stop(); }
+  // For simulators, instead of Start: a complete list, or one change as a watch tells it (`after`
+  // null: gone). Handlers run on the calling thread.
+  void FeedList(std::vector<api::Json> objects) { Replace(std::move(objects)); }
+  void Feed(const Key& key, const api::Json* after) {
+    Set(key, after == nullptr ? nullptr : ParseOrNull(*after));
+  }
   // True once the first complete list is in the store.
   bool HasSynced() const { return reflector_.HasSynced(); }
 

@@ -299,5 +299,25 @@ TEST(CancelTest, EndsTheRunFirst) {
   EXPECT_EQ(Ending(m.Status()), "Cancelled Cancelled");
 }
 
+// Found by the simulator: it was told to cancel again and again, and never ended.
+TEST(CancelTest, EndsWhenTheSandboxWasReplacedUnderIt) {
+  Moment m;
+  m.Claim();
+  m.sandbox.meta.uid = "another";
+  m.sandbox.status.pod_uid = "another pod";
+  EXPECT_EQ(Ending(m.Status()), "Cancelled SandboxDeleted");
+  m.execution.spec.cancel = true;
+  EXPECT_EQ(Ending(m.Status()), "Cancelled SandboxDeleted");
+}
+
+TEST(CancelTest, EndsWithinTheRunsDeadlineWhenTheRunnerCannotBeTold) {
+  Moment m;
+  m.Claim();
+  m.execution.spec.cancel = true;
+  m.run.stage = Stage::kUnreachable;
+  EXPECT_TRUE(m.Plans<CancelRun>(61));
+  EXPECT_EQ(Ending(m.Status(62)), "Lost RunnerUnresponsive");
+}
+
 }  // namespace
 }  // namespace sandgate::op

@@ -1,0 +1,48 @@
+// Thousands of seeded lives of a cluster. A failure names its seed: run it alone with
+//   operator_sim_test --gtest_filter=*Seed* and SANDGATE_SIM_SEED=N
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "libs/base/log.h"
+#include "tests/sim/sim_world.h"
+
+namespace sandgate::sim {
+namespace {
+
+constexpr int kSteps = 1'500;
+
+int Simulate(uint64_t seed) {
+  World world(seed);
+  world.Run(kSteps);
+  for (const std::string& problem : world.problems()) {
+    ADD_FAILURE() << "seed " << seed << ": " << problem;
+  }
+  return world.starts();
+}
+
+class OperatorSim : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::getenv("SANDGATE_SIM_SEED") == nullptr) base::SetLogSink([](const std::string&) {});
+  }
+  void TearDown() override { base::SetLogSink({}); }
+};
+
+TEST_F(OperatorSim, InvariantsHoldForEverySeed) {
+  const char* seeds = std::getenv("SANDGATE_SIM_SEEDS");
+  const int count = seeds == nullptr ? 200 : std::atoi(seeds);
+  int starts = 0;
+  for (int seed = 1; seed <= count && !HasFailure(); ++seed) {
+    starts += Simulate(static_cast<uint64_t>(seed));
+  }
+  EXPECT_GT(starts, count) << "a simulator in which little runs proves little";
+}
+
+TEST_F(OperatorSim, OneSeed) {
+  const char* seed = std::getenv("SANDGATE_SIM_SEED");
+  Simulate(seed == nullptr ? 424'242 : std::strtoull(seed, nullptr, 10));
+}
+
+}  // namespace
+}  // namespace sandgate::sim

@@ -1,0 +1,129 @@
+// What must hold (docs: invariants I1 to I10), checked at every start of code and over every write.
+#include "libs/api/spec_hash.h"
+#include "operator/compare.h"
+#include "operator/pod_builder.h"
+#include "tests/sim/sim_world.h"
+
+namespace sandgate::sim {
+namespace {
+
+using api::Json;
+
+std::string PhaseOf(const Json& object) {
+  return api::StringOr(api::Member(object, "status"), "phase");
+}
+
+}  // namespace
+
+void World::Problem(const std::string& text) {
+  problems_.push_back(base::FormatTime(clock_.Now()) + " " + text);
+}
+
+// In the moment code starts, by what the API server has stored.
+void World::OnRunStart(const std::string& code) {
+  ++started_total_;
+  if (++starts_[code] > 1) Problem("I2: started twice: " + code);
+  const std::string name = code.substr(0, code.find(' '));
+  const auto object = server_->Find(kube::kExecutions, "agents", name);
+  if (!object) return;  // deleted while the call was on its way
+  const auto execution = api::Execution::FromJson(*object);
+  if (!execution.ok()) return Problem("unreadable: " + name);
+  const auto& admission = execution->status.admission;
+  if (!admission) return Problem("I1: started without an admission: " + name);
+  const auto sandbox_object =
+      server_->Find(kube::kSandboxes, "agents", execution->spec.sandbox_name);
+  if (sandbox_object) {
+    const auto sandbox = api::Sandbox::FromJson(*sandbox_object);
+    const bool same = sandbox.ok() && sandbox->status.effective &&
+                      sandbox->status.pod_uid == execution->status.claim->pod_uid;
+    if (same && api::SpecHash(*execution, sandbox->meta.uid, *sandbox->status.effective,
+                              admission->policy_revision) != admission->spec_hash) {
+      Problem("I1: the hash is another one: " + name);
+    }
+  }
+  if (code.find("risky") == std::string::npos) return;
+  if (admission->by != "Approval") Problem("I5: risky code admitted by itself: " + name);
+  const auto approval_object = server_->Find(kube::kApprovals, "agents", name);
+  if (!approval_object) return;  // deleted after the admission
+  const auto approval = api::Approval::FromJson(*approval_object);
+  if (!approval.ok() || approval->phase != api::ApprovalPhase::kApproved) {
+    return Problem("I5: the Approval is " + PhaseOf(*approval_object) + ": " + name);
+  }
+  if (!approval->decision || approval->decision->decided_by == "agent") {
+    Problem("I4: the requester decided: " + name);
+  }
+}
+
+void World::CheckPodCreated(const Json& pod) {
+  const std::string ns = api::MetaFromJson(pod).ns;
+  for (const Json& expected : op::BuildNetworkPolicies(ns, settings_)) {
+    // A vandal may have deleted it since the operator looked; its first making is what counts.
+    bool made = false;
+    for (const testing::Change& change : server_->ChangesSince(0)) {
+      made |= change.key.name == kube::KeyOf(expected).name && !change.after.is_null();
+    }
+    if (!made) Problem("I9: a pod before its namespace's NetworkPolicies");
+  }
+}
+
+void World::CheckChange(const testing::Change& change) {
+  const std::string& resource = change.key.resource;
+  if (resource == "pods" && change.before.is_null()) CheckPodCreated(change.after);
+  if (change.before.is_null() || change.after.is_null()) return;
+  const std::string before = PhaseOf(change.before), after = PhaseOf(change.after);
+  if (resource.starts_with("executions")) {
+    const auto phase = api::ParsePhase(before);
+    if (phase && api::IsTerminal(*phase) && before != after) {
+      Problem("I3: " + change.key.name + " went from " + before + " to " + after);
+    }
+    const Json& claim = api::Member(api::Member(change.before, "status"), "claim");
+    if (claim.is_object() && claim != api::Member(api::Member(change.after, "status"), "claim")) {
+      Problem("I2: the claim of " + change.key.name + " changed");
+    }
+  }
+  if (resource.starts_with("approvals") && !before.empty() && before != "Pending" &&
+      before != after) {
+    Problem("I5: a settled Approval went from " + before + " to " + after);
+  }
+  if (resource.starts_with("approvals") && after == "Approved" && before != after) {
+    const auto approval = api::Approval::FromJson(change.after);
+    if (approval.ok() && clock_.Now() >= approval->request.expires_at) {
+      Problem("I5: approved after the deadline: " + change.key.name);
+    }
+  }
+}
+
+void World::CheckHistory() {
+  for (const testing::Change& change : server_->ChangesSince(checked_)) {
+    CheckChange(change);
+    checked_ = change.revision;
+  }
+}
+
+void World::CheckEnd() {
+  for (const Json& object : server_->All(kube::kExecutions)) {
+    const auto phase = api::ParsePhase(PhaseOf(object));
+    if (!phase || !api::IsTerminal(*phase)) {
+      Problem("I6: " + kube::KeyOf(object).name + " never ended: " + api::DumpJson(object));
+    }
+    for (const char* stream : {"stdout", "stderr"}) {
+      if (api::StringOr(api::Member(object, "status"), stream).size() > op::kInlineOutputBytes) {
+        Problem("I8: too long inline: " + kube::KeyOf(object).name);
+      }
+    }
+  }
+  std::set<std::string> sandboxes;
+  for (const Json& object : server_->All(kube::kSandboxes)) {
+    sandboxes.insert(api::MetaFromJson(object).uid);
+  }
+  for (const kube::Resource* resource : {&kube::kPods, &kube::kSecrets}) {
+    for (const Json& object : server_->All(*resource, "agents")) {
+      const auto owners = api::MetaFromJson(object).owners;
+      if (owners.empty() || !sandboxes.contains(owners[0].uid)) {
+        Problem("I7: outlived its Sandbox: " + kube::KeyOf(object).name);
+      }
+    }
+  }
+}
+
+}  // namespace sandgate::sim

@@ -1,0 +1,87 @@
+// A cluster in one thread: an API server, kubelets, runners, agents, approvers, and an operator
+// that is killed and started again at any moment.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "libs/kube/events.h"
+#include "operator/execution_controller.h"
+#include "operator/sandbox_controller.h"
+#include "tests/sim/sim_runners.h"
+#include "tests/support/fake_transport.h"
+
+namespace sandgate::sim {
+
+// One life of the operator.
+struct OperatorLife {
+  kube::WorkQueue sandbox_queue, execution_queue;
+  std::map<std::string, int64_t> seen;  // by resource: how far its watch has come
+  std::unique_ptr<op::Caches> caches;
+  std::unique_ptr<op::Cluster> cluster;
+  SimClient* client = nullptr;  // of `runners`
+  std::unique_ptr<op::RunnerClient> runners;
+  std::unique_ptr<op::SandboxController> sandboxes;
+  std::unique_ptr<op::ExecutionController> executions;
+
+  explicit OperatorLife(const base::Clock& clock) : sandbox_queue(clock), execution_queue(clock) {}
+};
+
+class World {
+ public:
+  explicit World(uint64_t seed);
+  ~World();
+
+  // Chaos for `steps`, then peace until everything has settled; what was violated is in problems().
+  void Run(int steps);
+  const std::vector<std::string>& problems() const { return problems_; }
+  // How many starts there were: a simulator in which nothing runs proves nothing.
+  int starts() const { return started_total_; }
+
+ private:
+  void StartOperator();
+  void KillOperator() { life_.reset(); }
+  bool FeedOne();
+  bool WorkOne();
+  void ChaosStep();
+  bool PeaceStep();
+  void Settle();
+
+  // --- the others in the cluster (sim_actors.cc) ---
+  void AgentActs();
+  void ApproverActs();
+  void VandalActs();
+  bool KubeletActs();
+  std::optional<api::Json> PickOne(const kube::Resource& resource);
+
+  // --- what must hold (sim_invariants.cc) ---
+  void OnRunStart(const std::string& code);
+  void CheckHistory();
+  void CheckChange(const testing::Change& change);
+  void CheckPodCreated(const api::Json& pod);
+  void CheckEnd();
+  void Problem(const std::string& text);
+
+  Chance chance_;
+  SimClock clock_;
+  bool faults_ = true;
+  bool dying_ = false;  // the operator was killed in the middle of a pass
+  bool guard_broken_ = false;
+  std::shared_ptr<testing::FakeTransport> server_;
+  SimRunners runners_;
+  std::unique_ptr<kube::EventRecorder> events_;
+  op::Settings settings_;
+  std::shared_ptr<const policy::Policy> policy_;
+  std::unique_ptr<OperatorLife> life_;
+  int64_t checked_ = 0;  // revision up to which the history was checked
+  int created_ = 0;
+  int started_total_ = 0;
+  std::map<std::string, int> starts_;             // by code
+  std::map<std::string, std::string> pod_of_ip_;  // address -> UID of the pod that has it
+  std::vector<std::string> problems_;
+};
+
+}  // namespace sandgate::sim
