@@ -35,7 +35,7 @@ def test_the_quick_start_creates_runs_and_destroys(tenant):
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", result["sandbox_id"])
     assert tenant.agent.get("executions", tenant.namespace, result["execution"])
     again = gateway.execute("print(open('/proc/version').read())", sandbox_id=result["sandbox_id"])
-    assert again["sandbox_id"] == result["sandbox_id"] and "gVisor" in again["stdout"], again
+    assert again["sandbox_id"] == result["sandbox_id"] and "gvisor" in again["stdout"], again
     answer = gateway.destroy(result["sandbox_id"])
     assert answer.code == 200 and answer.json["success"] is True, answer
     until(lambda: tenant.agent.find("sandboxes", tenant.namespace, result["sandbox_id"]) is None,

@@ -33,8 +33,8 @@ class Approver:
         return self
 
     def __exit__(self, *_):
+        """It ends by itself with its watch; nobody waits for that."""
         self.stopping.set()
-        self.thread.join(WATCH_SECONDS * 3)
 
     @contextlib.contextmanager
     def answering(self, answer):
@@ -59,7 +59,8 @@ class Approver:
             except Transient:
                 self.stopping.wait(0.2)  # the API server restarts
             except ApiError as problem:
-                self.problems.append(problem)
+                if not self.stopping.is_set():  # else the namespace goes, and its rights with it
+                    self.problems.append(problem)
                 self.stopping.wait(0.5)
 
     def _watch_once(self):
