@@ -127,36 +127,25 @@ def _failed(box):
 
 
 def test_a_missing_image_is_named(own, cluster):
-    """The policy may allow an image that no registry has."""
-    policy = cluster.admin.get("configmaps", "sandgate-system", "sandgate-policy")
-    text = policy["data"]["policy.yaml"]
-    try:
-        cluster.admin.patch("configmaps", "sandgate-system", "sandgate-policy", {"data": {
-            "policy.yaml": text.replace("bash:5.2", "sandgate.invalid/none:1")}})
+    """The policy may name an image that no registry has."""
+    def new_box_uses(image):
+        """Whether a sandbox made now gets that image: the operator reads its policy a bit later."""
+        box = own.new_box("shell", ready=False)
+        pod = until(lambda: own.admin.find("pods", own.namespace, f"sgsb-{box.name}"), "its pod")
+        if pod["spec"]["containers"][0]["image"] == image:
+            return box
+        box.delete()
+        return None
 
-        def refused_image():
-            box = own.new_box("shell", ready=False)
-            sandbox = until(lambda: box.fetch().get("status", {}).get("effective") and box.fetch(),
-                            "the limits are resolved")
-            if sandbox["status"]["effective"]["image"] == "sandgate.invalid/none:1":
-                return box
-            box.delete()
-            return None
-        # The operator reads its policy again a moment later.
-        box = until(refused_image, "the new policy counts", 180)
-        entry = ready_says(box, "sandgate.invalid/none:1")
+    text, none = cluster.policy(), "sandgate.invalid/none:1"
+    try:
+        cluster.set_policy(text.replace("bash:5.2", none))
+        box = until(lambda: new_box_uses(none), "the new policy counts", 180)
+        entry = ready_says(box, none)
         assert "image" in (entry["reason"] + entry["message"]).lower()
     finally:
-        cluster.admin.patch("configmaps", "sandgate-system", "sandgate-policy",
-                            {"data": {"policy.yaml": text}})
-
-    def back():
-        box = own.new_box("shell", ready=False)
-        sandbox = until(lambda: box.fetch().get("status", {}).get("effective") and box.fetch(),
-                        "the limits are resolved")
-        box.delete()
-        return sandbox["status"]["effective"]["image"] == "bash:5.2"
-    until(back, "the old policy counts again", 180)
+        cluster.set_policy(text)
+    until(lambda: new_box_uses("bash:5.2"), "the old policy counts again", 180).wait_phase("Ready")
 
 
 def test_an_image_that_the_policy_does_not_allow_is_refused(own):

@@ -6,6 +6,7 @@ import pathlib
 import shlex
 import signal
 import subprocess
+import time
 
 from . import kube
 from .wait import until
@@ -97,6 +98,17 @@ class Cluster:
             for process in self.processes(pod, "sandgate-operator"):
                 os.kill(process, signal.SIGKILL)
             self.admin.delete("pods", SYSTEM, pod["metadata"]["name"], grace=0)
+
+    def policy(self):
+        """The deployment's policy, as text."""
+        return self.admin.get("configmaps", SYSTEM, "sandgate-policy")["data"]["policy.yaml"]
+
+    def set_policy(self, text):
+        """The kubelet looks at a ConfigMap again when the pod changes, else after a minute."""
+        self.admin.patch("configmaps", SYSTEM, "sandgate-policy", {"data": {"policy.yaml": text}})
+        for pod in self.pods("operator"):
+            self.admin.patch("pods", SYSTEM, pod["metadata"]["name"], {
+                "metadata": {"annotations": {"example.com/look-again": str(time.time())}}})
 
     def scale(self, deployment, replicas):
         self.admin.patch("deployments", SYSTEM, deployment, {"spec": {"replicas": replicas}})
