@@ -7,6 +7,7 @@ from .kube import ApiError
 from .wait import Transient
 
 WATCH_SECONDS = 20
+REFUSALS_IN_A_ROW = 20  # an API server that starts knows no roles for a moment
 
 
 def decide(user, namespace, name, verdict, reason=None):
@@ -53,13 +54,18 @@ class Approver:
         return self.answering("Denied")
 
     def _run(self):
+        refused = 0
         while not self.stopping.is_set():
             try:
                 self._watch_once()
+                refused = 0
             except Transient:
                 self.stopping.wait(0.2)  # the API server restarts
             except ApiError as problem:
-                if not self.stopping.is_set():  # else the namespace goes, and its rights with it
+                refused += problem.code == 403
+                # At the end the namespace goes, and its rights with it.
+                passing = problem.code == 403 and refused < REFUSALS_IN_A_ROW
+                if not passing and not self.stopping.is_set():
                     self.problems.append(problem)
                 self.stopping.wait(0.5)
 
