@@ -10,4 +10,8 @@ namespace sandgate::testing {
 // nullopt when the path is not one of the API server's.
 std::optional<Call> ParseCall(const rest::Request& request);
 
+// What a change looks like to that watch: a change of its selector's verdict is an addition or a
+// deletion. "" when it is not seen.
+std::string WatchLineOf(const Call& call, const Change& change);
+
 }  // namespace sandgate::testing

@@ -33,9 +33,9 @@ const Json& Expired() {
   return status;
 }
 
-// What one change looks like to a watch: a change of the selector's verdict is an addition or a
-// deletion. "" when it is not seen.
-std::string EventOf(const Call& call, const Change& change) {
+}  // namespace
+
+std::string WatchLineOf(const Call& call, const Change& change) {
   if (change.key.resource != call.key.resource) return "";
   if (!call.key.ns.empty() && change.key.ns != call.key.ns) return "";
   const bool before = Matches(call, change.before);
@@ -47,8 +47,6 @@ std::string EventOf(const Call& call, const Change& change) {
   last["metadata"]["resourceVersion"] = std::to_string(change.revision);
   return Line("DELETED", last);
 }
-
-}  // namespace
 
 struct FakeTransport::Watcher {
   Call call;
@@ -65,7 +63,7 @@ bool FakeTransport::NextLines(Watcher* watcher, std::vector<std::string>* lines)
   }
   for (const Change& change : store_.history()) {
     if (change.revision <= watcher->seen) continue;
-    if (std::string line = EventOf(watcher->call, change); !line.empty()) {
+    if (std::string line = WatchLineOf(watcher->call, change); !line.empty()) {
       lines->push_back(std::move(line));
     }
   }

@@ -1,0 +1,197 @@
+#include "tests/crash/invariants.h"
+
+#include <map>
+#include <set>
+
+#include "libs/api/approval.h"
+#include "libs/api/spec_hash.h"
+
+namespace sandgate::crash {
+namespace {
+
+using api::Json;
+using api::Member;
+using api::StringOr;
+using testing::Change;
+using Complaints = std::vector<std::string>;
+
+std::string UidOf(const Json& object) {
+  return StringOr(Member(object, "metadata"), "uid");
+}
+
+std::string PhaseOf(const Json& object) {
+  return StringOr(Member(object, "status"), "phase");
+}
+
+std::vector<Change> Of(const std::vector<Change>& history, const kube::Resource& resource) {
+  std::vector<Change> some;
+  for (const Change& change : history) {
+    if (change.key.resource == testing::NameOf(resource)) some.push_back(change);
+  }
+  return some;
+}
+
+// The Execution as it was claimed for that run, before the run started.
+std::optional<api::Execution> Claimed(const std::vector<Change>& executions, const Start& start) {
+  for (const Change& change : executions) {
+    if (change.revision > start.revision) break;
+    if (change.after.is_null()) continue;
+    auto execution = api::Execution::FromJson(change.after);
+    if (execution.ok() && execution->status.claim &&
+        execution->status.claim->run_id == start.run_id) {
+      return *std::move(execution);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<api::Sandbox> ReadySandbox(const std::vector<Change>& history, const Start& start) {
+  for (const Change& change : Of(history, kube::kSandboxes)) {
+    if (change.revision > start.revision || change.after.is_null()) continue;
+    auto sandbox = api::Sandbox::FromJson(change.after);
+    if (sandbox.ok() && sandbox->meta.uid == start.sandbox_uid && sandbox->status.effective) {
+      return *std::move(sandbox);
+    }
+  }
+  return std::nullopt;
+}
+
+bool WasApproved(const std::vector<Change>& history, const api::Execution& execution,
+                 const Start& start) {
+  for (const Change& change : Of(history, kube::kApprovals)) {
+    if (change.revision > start.revision || change.after.is_null()) continue;
+    const auto approval = api::Approval::FromJson(change.after);
+    if (approval.ok() && approval->phase == api::ApprovalPhase::kApproved &&
+        approval->request.execution_uid == execution.meta.uid &&
+        approval->request.spec_hash == execution.status.admission->spec_hash) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// I1: nothing runs without an admission whose hash is that of what runs; and what the policy wants
+// a human for was approved.
+void CheckAdmissions(const World& world, const std::vector<Change>& history, Complaints* out) {
+  const auto executions = Of(history, kube::kExecutions);
+  for (const Start& start : world.starts()) {
+    const auto execution = Claimed(executions, start);
+    const auto sandbox = ReadySandbox(history, start);
+    if (!execution || !sandbox || !execution->status.admission) {
+      out->push_back("I1: a run started without claim and admission: " + start.code);
+      continue;
+    }
+    const api::Admission& admission = *execution->status.admission;
+    const std::string hash = api::SpecHash(*execution, start.sandbox_uid,
+                                           *sandbox->status.effective, admission.policy_revision);
+    if (hash != admission.spec_hash || execution->spec.code != start.code ||
+        execution->status.claim->pod_uid != start.pod_uid) {
+      out->push_back("I1: what ran is not what was admitted: " + start.code);
+    }
+    const bool ask = world.policy().Assess(policy::CallOf(execution->spec)).needs_approval;
+    if (ask && !WasApproved(history, *execution, start)) {
+      out->push_back("I1: it ran without the approval that it needs: " + start.code);
+    }
+  }
+}
+
+// I2: the code of each Execution is its own.
+void CheckStarts(const World& world, Complaints* out) {
+  std::map<std::string, int> starts;
+  for (const Start& start : world.starts()) {
+    if (++starts[start.code] == 2) out->push_back("I2: it started twice: " + start.code);
+  }
+}
+
+// I3, of Executions and of Approvals.
+void CheckTerminal(const std::vector<Change>& history, Complaints* out) {
+  static const std::set<std::string> kTerminal = {"Succeeded", "Failed",    "TimedOut", "Denied",
+                                                  "Expired",   "Cancelled", "Lost",     "Approved"};
+  for (const kube::Resource& resource : {kube::kExecutions, kube::kApprovals}) {
+    for (const Change& change : Of(history, resource)) {
+      if (change.before.is_null() || change.after.is_null()) continue;
+      const std::string before = PhaseOf(change.before), after = PhaseOf(change.after);
+      if (kTerminal.contains(before) && before != after) {
+        out->push_back("I3: " + change.key.name + " went from " + before + " to " + after);
+      }
+    }
+  }
+}
+
+// I5: neither an Approval that was denied or expired admits, nor a decision that is none.
+void CheckRefusals(const World& world, const std::vector<Change>& history, Complaints* out) {
+  std::map<std::string, std::string> refused;  // by the Execution's UID: why
+  for (const Decision& decision : world.decisions()) {
+    if (!decision.approved) refused[decision.execution_uid] = "denied";
+    if (decision.by_requester) refused[decision.execution_uid] = "decided by its requester";
+    if (decision.late) refused[decision.execution_uid] = "decided too late";
+  }
+  for (const Change& change : Of(history, kube::kApprovals)) {
+    const std::string phase = PhaseOf(change.after);
+    if (phase != "Denied" && phase != "Expired") continue;
+    const Json& request = Member(Member(change.after, "spec"), "request");
+    refused[StringOr(request, "executionUID")] = phase;
+  }
+  for (const Change& change : Of(history, kube::kExecutions)) {
+    const auto why = refused.find(UidOf(change.after));
+    if (why == refused.end()) continue;
+    if (Member(Member(change.after, "status"), "admission").is_object()) {
+      out->push_back("I5: " + change.key.name + " was admitted, but " + why->second);
+      refused.erase(why);
+    }
+  }
+}
+
+// I6: everything ended.
+void CheckEnds(const World& world, Complaints* out) {
+  for (const Json& json : world.server().All(kube::kExecutions)) {
+    const auto execution = api::Execution::FromJson(json);
+    if (execution.ok() && execution->status.terminal()) continue;
+    out->push_back("I6: it never ended: " + api::DumpJson(json));
+  }
+}
+
+// I7: no pod and no Secret outlives its Sandbox.
+void CheckLeftovers(const World& world, Complaints* out) {
+  std::set<std::string> alive;
+  for (const Json& sandbox : world.server().All(kube::kSandboxes)) alive.insert(UidOf(sandbox));
+  for (const kube::Resource& resource : {kube::kPods, kube::kSecrets}) {
+    for (const Json& object : world.server().All(resource)) {
+      const api::ObjectMeta meta = api::MetaFromJson(object);
+      if (meta.owners.empty() || !alive.contains(meta.owners.front().uid)) {
+        out->push_back("I7: left behind: " + resource.plural + "/" + meta.name);
+      }
+    }
+  }
+}
+
+// I9: no pod before its namespace's two NetworkPolicies.
+void CheckIsolation(const std::vector<Change>& history, Complaints* out) {
+  std::set<std::string> policies;
+  for (const Change& change : history) {
+    if (change.key.resource == testing::NameOf(kube::kNetworkPolicies)) {
+      policies.insert(change.key.name);
+    }
+    const bool pod = change.key.resource == testing::NameOf(kube::kPods);
+    if (pod && change.before.is_null() && policies.size() < 2) {
+      out->push_back("I9: a pod before its NetworkPolicies: " + change.key.name);
+    }
+  }
+}
+
+}  // namespace
+
+Complaints Violations(const World& world) {
+  const std::vector<Change> history = world.server().ChangesSince(0);
+  Complaints out;
+  CheckAdmissions(world, history, &out);
+  CheckStarts(world, &out);
+  CheckTerminal(history, &out);
+  CheckRefusals(world, history, &out);
+  CheckEnds(world, &out);
+  CheckLeftovers(world, &out);
+  CheckIsolation(history, &out);
+  return out;
+}
+
+}  // namespace sandgate::crash

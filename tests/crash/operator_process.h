@@ -1,0 +1,59 @@
+// One life of the operator: what a crash takes away.
+#pragma once
+
+#include <memory>
+
+#include "libs/kube/events.h"
+#include "operator/execution_controller.h"
+#include "tests/crash/operator_link.h"
+#include "tests/crash/runners.h"
+
+namespace sandgate::crash {
+
+// Everything that outlives the process.
+struct Surroundings {
+  const ManualClock& clock;
+  testing::FakeTransport& server;
+  Runners& runners;
+  const op::Settings& settings;
+  const http::CertificateAuthority& authority;
+  kube::Api events;  // an API server for Events alone: they go out on a thread of their own
+  std::function<std::shared_ptr<const policy::Policy>()> policy;
+  std::function<op::GuardView()> guard;
+  OperatorLink::Judge judge;
+  // A call to a runner is about to be made: kDieBefore, kDieAfter or kFine.
+  std::function<Fate()> judge_runner;
+};
+
+// The resources that it watches, in the order in which it starts.
+extern const char* const kWatched[5];
+
+class OperatorProcess {
+ public:
+  explicit OperatorProcess(const Surroundings& around);
+  ~OperatorProcess();
+
+  OperatorLink& link() { return *link_; }
+  bool dead() const { return link_->dead(); }
+  // One pass of one controller, if it has something due.
+  bool StepSandboxes();
+  bool StepExecutions();
+
+ private:
+  op::CacheCallbacks Callbacks();
+  op::ControllerParts Parts(const Surroundings& around);
+  bool Step(kube::WorkQueue& queue, const std::function<base::Status(const kube::Key&)>& pass);
+  void WakeSandbox(const kube::Key& sandbox);
+
+  std::shared_ptr<OperatorLink> link_;
+  kube::Api api_;
+  kube::WorkQueue sandbox_queue_, execution_queue_;
+  op::Cluster cluster_;
+  kube::EventRecorder events_;
+  op::Caches caches_;
+  op::RunnerClient runners_;
+  op::SandboxController sandboxes_;
+  op::ExecutionController executions_;
+};
+
+}  // namespace sandgate::crash

@@ -1,0 +1,84 @@
+// Everything around the operator, driven by one seed: agents, an approver, a kubelet, a garbage
+// collector, a clock, a network that loses things, and crashes.
+#pragma once
+
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/crash/operator_process.h"
+
+namespace sandgate::crash {
+
+inline constexpr char kNamespace[] = "agents";
+
+// A decision as somebody made it, whatever became of it.
+struct Decision {
+  std::string execution_uid;
+  bool approved = false;
+  bool by_requester = false;
+  bool late = false;  // made when the Approval had expired
+};
+
+// Of one thread.
+class World {
+ public:
+  explicit World(uint64_t seed);
+
+  // `steps` of anything, faults and crashes among them.
+  void Chaos(int steps);
+  // No faults, no requests, no decisions any more: until nothing is left to do and every deadline
+  // has passed. False: the operator does not come to rest.
+  bool Settle();
+  // As long again, with nothing going on: how many writes there were.
+  int Quiet();
+
+  const testing::FakeTransport& server() const { return server_; }
+  const policy::Policy& policy() const { return *policy_; }
+  const std::vector<Start>& starts() const { return runners_.starts(); }
+  const std::vector<Decision>& decisions() const { return decisions_; }
+  int crashes() const { return crashes_; }
+  int faults() const { return faults_hit_; }
+
+ private:
+  Surroundings Around();
+  Fate Judge(const testing::Call& call);
+  Fate JudgeRunner();
+  void Restart();
+  void Step();
+
+  void OperatorStep();
+  void DeliverSome();
+  void AgentStep();
+  void AskForCode();
+  void ChangeExecution();
+  void ApproverStep();
+  void KubeletStep();
+  void RaisePod(const api::Json& pod);
+  void LosePod(const api::Json& pod);
+  void PassTime();
+  // Everything that can happen without time passing. False: it does not end.
+  bool Exhaust();
+
+  bool Chance(int percent) { return static_cast<int>(random_() % 100) < percent; }
+  std::vector<api::Json> Executions() const { return server_.All(kube::kExecutions, kNamespace); }
+
+  Runners::Random random_;
+  ManualClock clock_;
+  testing::FakeTransport server_{clock_};
+  std::shared_ptr<testing::FakeTransport> events_;
+  std::shared_ptr<const policy::Policy> policy_;
+  op::Settings settings_;
+  op::GuardView guard_{op::GuardView::State::kIntact, ""};
+  Runners runners_;
+  std::vector<Decision> decisions_;
+  std::unique_ptr<OperatorProcess> process_;
+  bool faults_ = true;
+  int fault_percent_ = 0, crash_percent_ = 0;
+  int crashes_ = 0, faults_hit_ = 0;
+  int made_ = 0;  // Executions
+};
+
+}  // namespace sandgate::crash
