@@ -11,11 +11,12 @@ namespace sandgate::sim {
 // A clock that moves when it is told to; the monotonic one moves with it.
 class SimClock final : public base::Clock {
  public:
-  base::Time Now() const override { return *base::ParseTime("2030-01-01T00:00:00Z") + passed_; }
+  base::Time Now() const override { return start_ + passed_; }
   base::MonotonicTime MonotonicNow() const override { return base::MonotonicTime() + passed_; }
   void Advance(base::Duration by) { passed_ += by; }
 
  private:
+  const base::Time start_ = *base::ParseTime("2030-01-01T00:00:00Z");
   base::Duration passed_{std::chrono::hours(1)};
 };
 

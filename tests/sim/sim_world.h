@@ -48,7 +48,7 @@ class World {
   bool WorkOne();
   void ChaosStep();
   bool PeaceStep();
-  void Settle();
+  void Settle(int seconds);
 
   // --- the others in the cluster (sim_actors.cc) ---
   void AgentActs();
