@@ -15,7 +15,8 @@ constexpr int kRestThreads = 4;
 constexpr std::chrono::seconds kStartDeadline{120};
 constexpr std::chrono::seconds kGrace{5};
 constexpr timespec kStartRetry{1, 0};
-constexpr timespec kMaintenance{3600, 0};
+constexpr timespec kTrimEvery{60, 0};
+constexpr int kTrimsPerMaintenance = 60;
 
 int Fail(const std::string& what) {
   base::LogError("cannot start", {{"error", what}});
@@ -75,12 +76,14 @@ base::Result<std::unique_ptr<Operator>> CreatePatiently(const Options& options,
   }
 }
 
-// Until SIGTERM or SIGINT; looks after certificates meanwhile.
+// Until SIGTERM or SIGINT; looks after certificates meanwhile, and gives back what lists and large
+// outputs left in the heap.
 void RunUntilSignal(const sigset_t& signals, Operator* op) {
-  for (;;) {
-    const int signal = sigtimedwait(&signals, nullptr, &kMaintenance);
+  for (int trims = 1;; ++trims) {
+    const int signal = sigtimedwait(&signals, nullptr, &kTrimEvery);
     if (signal == SIGTERM || signal == SIGINT) return;
-    op->Maintain();
+    malloc_trim(0);
+    if (trims % kTrimsPerMaintenance == 0) op->Maintain();
   }
 }
 
