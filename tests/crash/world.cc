@@ -37,9 +37,12 @@ Json Meta(const std::string& name) {
   return {{"namespace", kNamespace}, {"name", name}};
 }
 
-std::shared_ptr<const policy::Policy> LowPolicy() {
+// Half of the code needs a human, who has little time.
+std::shared_ptr<const policy::Policy> SimPolicy() {
   return *policy::Policy::Load(
-      "security: {hitl: {default_rules: false, rules: [{tools: [code_execute], risk: LOW}]}}\n",
+      "security: {hitl: {default_rules: false, rules: [{tools: [code_execute], risk: LOW},"
+      " {tools: [code_execute], risk: HIGH, timeout: 4,"
+      "  conditions: [{param: code, matches: risky}]}]}}\n",
       "policy.yaml");
 }
 
@@ -48,7 +51,7 @@ std::shared_ptr<const policy::Policy> LowPolicy() {
 World::World(uint64_t seed)
     : random_(seed),
       events_(std::make_shared<testing::FakeTransport>()),
-      policy_(Chance(70) ? policy::Policy::Default() : LowPolicy()),
+      policy_(SimPolicy()),
       runners_(clock_, random_, [this] { return server_.revision(); }) {
   settings_.idle_timeout = settings_.ttl = seconds(0);
   fault_percent_ = static_cast<int>(random_() % 3) * 8;
@@ -161,7 +164,8 @@ void World::AskForCode() {
       {"sandboxName", Chance(5) ? "no-such-box" : kSandboxes[random_() % std::size(kSandboxes)]},
       {"operation", "Execute"},
       {"requester", {{"username", agent}}},
-      {"execute", {{"language", "python"}, {"code", "print(" + std::to_string(number) + ")"}}}};
+      {"execute",
+       {{"language", "python"}, {"code", std::to_string(number) + (Chance(60) ? " risky" : "")}}}};
   if (Chance(50)) spec["timeoutSeconds"] = 1 + random_() % 10;
   server_.Put(kube::kExecutions, {{"metadata", Meta(name)}, {"spec", spec}});
 }
