@@ -95,19 +95,27 @@ base::Result<Caches::ApprovalPtr> ExecutionController::FindApproval(
   return std::make_shared<const api::Approval>(std::move(parsed).value());
 }
 
+// Waits for a human, or has just been given its question: between the two lies a pass, and a crowd
+// would get through there.
+bool ExecutionController::Asks(const api::Execution& execution) {
+  const auto phase = execution.status.phase.value_or(ExecutionPhase::kPending);
+  if (phase != ExecutionPhase::kPending) return phase == ExecutionPhase::kAwaitingApproval;
+  const kube::Key key{execution.meta.ns, execution.meta.name};
+  return parts_.caches.Approval(key) || parts_.caches.written_approvals().Own(key);
+}
+
 Load ExecutionController::Measure(const api::Execution& execution) {
   Load load;
   for (const auto& other : parts_.caches.Executions()) {
-    // What has no phase yet was not let in, and is no load on those before it.
-    if (other->meta.ns != execution.meta.ns || other->status.terminal() || !other->status.phase) {
-      continue;
-    }
-    ++load.active_in_namespace;
-    if (other->meta.uid == execution.meta.uid) continue;
-    if (other->status.phase == ExecutionPhase::kAwaitingApproval &&
-        other->spec.requester == execution.spec.requester) {
+    if (other->meta.ns != execution.meta.ns || other->status.terminal()) continue;
+    const bool self = other->meta.uid == execution.meta.uid;
+    if (!self && other->spec.requester == execution.spec.requester && Asks(*other)) {
       ++load.open_approvals;
     }
+    // What has no phase yet was not let in, and is no load on those before it.
+    if (!other->status.phase) continue;
+    ++load.active_in_namespace;
+    if (self) continue;
     if (!SameSandbox(*other, execution)) continue;
     ++load.queued_in_sandbox;
     if (other->status.phase == ExecutionPhase::kRunning) load.busy = true;

@@ -41,6 +41,7 @@ class ExecutionController {
   void Work();
   base::Result<Caches::ApprovalPtr> FindApproval(const kube::Key& key,
                                                  const api::Execution& execution);
+  bool Asks(const api::Execution& execution);
   Load Measure(const api::Execution& execution);
   std::optional<RunPlace> PlaceOf(const api::Execution& execution, const api::Sandbox* sandbox);
   base::Status Apply(const kube::Key& key, const ExecutionObserved& seen,
