@@ -1,6 +1,6 @@
-// Some hundred lives of an operator that crashes, under I1 to I10. Beside tests/sim, which feeds the
-// caches itself: here the operator is whole, with its informers and its client of the API server,
-// the runners have their real table, and what a dead process has sent may still arrive.
+// Some hundred lives of an operator that crashes, under I1 to I10. Beside tests/sim, which feeds
+// the caches by hand: here the operator is whole, with its informers and its client of the API
+// server, the runners have their real table, and what a dead process has sent may still arrive.
 // A seed that fails is tried again by SANDGATE_CRASH_SEED=N; SANDGATE_CRASH_SEEDS=N tries more.
 #include <gtest/gtest.h>
 
