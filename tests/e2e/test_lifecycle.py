@@ -206,12 +206,15 @@ def test_a_refused_pod_names_the_quota_or_limit_range(own, kind, spec):
     box.delete()
 
 
-def test_no_room_on_any_node_is_named(own):
-    box = own.new_box("shell", ready=False, resources={"memory": "3900Mi", "disk": "4000Mi"})
-    # Requests are small by default, so a large sandbox still fits; then it simply works.
-    until(lambda: box.fetch().get("status", {}).get("phase") in ("Ready", "Failed")
-          or condition(box.fetch(), "Ready")["reason"], "the Sandbox says something")
-    box.delete()
+def test_that_no_node_takes_the_pod_is_named(own, cluster):
+    node = cluster.admin.list("nodes")[0]["metadata"]["name"]
+    cluster.admin.patch("nodes", None, node, {"spec": {"unschedulable": True}})
+    try:
+        box = own.new_box("shell", ready=False)
+        ready_says(box, "Unschedulable")
+    finally:
+        cluster.admin.patch("nodes", None, node, {"spec": {"unschedulable": None}})
+    box.wait_phase("Ready")  # with room it goes on
 
 
 def test_an_execution_for_a_sandbox_that_never_comes_fails_by_name(tenant):
