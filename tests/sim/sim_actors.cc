@@ -33,7 +33,7 @@ void World::AgentActs() {
                                                {{"language", "python"}, {"requester", requester}}));
       return;
     case 1:
-      if (!chance_.OneIn(4)) return;
+      if (!chance_.OneIn(8)) return;
       server_->Remove(kube::kSandboxes, kNs, sandbox);
       return;
     case 2:
@@ -58,9 +58,15 @@ void World::AgentActs() {
 // As the API server's rules would let them: once, and only while Pending. The requester's own
 // decision stands for a cluster whose rules were switched off: the operator must not take it.
 void World::ApproverActs() {
-  const auto one = PickOne(kube::kApprovals);
-  if (!one || api::Member(api::Member(*one, "spec"), "decision").is_object()) return;
-  if (api::StringOr(api::Member(*one, "status"), "phase") != "Pending") return;
+  std::vector<Json> open;
+  for (Json& approval : server_->All(kube::kApprovals, kNs)) {
+    const bool pending = api::StringOr(api::Member(approval, "status"), "phase") == "Pending";
+    if (pending && !api::Member(api::Member(approval, "spec"), "decision").is_object()) {
+      open.push_back(std::move(approval));
+    }
+  }
+  if (open.empty()) return;
+  const Json* one = &open[chance_.Pick(open.size())];
   if (chance_.OneIn(10)) {
     server_->Remove(kube::kApprovals, kNs, kube::KeyOf(*one).name);
     return;
@@ -75,7 +81,7 @@ void World::ApproverActs() {
 void World::VandalActs() {
   switch (chance_.Pick(4)) {
     case 0:
-      guard_broken_ = !guard_broken_;
+      guard_broken_ = chance_.OneIn(3);
       return;
     case 1:
       server_->Remove(kube::kNetworkPolicies, kNs, op::kIsolationPolicy);

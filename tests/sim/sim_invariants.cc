@@ -42,6 +42,7 @@ void World::OnRunStart(const std::string& code) {
     }
   }
   if (code.find("risky") == std::string::npos) return;
+  ++approved_starts_;
   if (admission->by != "Approval") Problem("I5: risky code admitted by itself: " + name);
   const auto approval_object = server_->Find(kube::kApprovals, "agents", name);
   if (!approval_object) return;  // deleted after the admission

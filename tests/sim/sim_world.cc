@@ -9,7 +9,7 @@ using testing::Fault;
 
 constexpr char kPolicy[] =
     "security: {hitl: {default_rules: false, rules: [{tools: [code_execute], risk: LOW},"
-    " {tools: [code_execute], risk: HIGH, timeout: 20,"
+    " {tools: [code_execute], risk: HIGH, timeout: 40,"
     "  conditions: [{param: code, matches: risky}]}]}}\n";
 constexpr const char* kWatched[] = {"sandboxes.sandgate.dev", "executions.sandgate.dev",
                                     "approvals.sandgate.dev", "pods",
@@ -181,14 +181,16 @@ bool World::WorkOne() {
 }
 
 void World::ChaosStep() {
-  switch (chance_.Pick(16)) {
+  switch (chance_.Pick(20)) {
     case 0:
       AgentActs();
       break;
     case 1:
+    case 16:
       ApproverActs();
       break;
     case 2:
+    case 17:
       KubeletActs();
       break;
     case 3:
@@ -198,7 +200,7 @@ void World::ChaosStep() {
       clock_.Advance(std::chrono::milliseconds(1 + chance_.Pick(2'000)));
       break;
     case 5:
-      if (chance_.OneIn(6)) VandalActs();
+      if (chance_.OneIn(10)) VandalActs();
       break;
     case 6:
       if (chance_.OneIn(20)) {

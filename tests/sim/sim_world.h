@@ -40,6 +40,7 @@ class World {
   const std::vector<std::string>& problems() const { return problems_; }
   // How many starts there were: a simulator in which nothing runs proves nothing.
   int starts() const { return started_total_; }
+  int approved_starts() const { return approved_starts_; }
 
  private:
   void StartOperator();
@@ -79,6 +80,7 @@ class World {
   int64_t checked_ = 0;  // revision up to which the history was checked
   int created_ = 0;
   int started_total_ = 0;
+  int approved_starts_ = 0;                       // of code that a human had to approve
   std::map<std::string, int> starts_;             // by code
   std::map<std::string, std::string> pod_of_ip_;  // address -> UID of the pod that has it
   std::vector<std::string> problems_;
