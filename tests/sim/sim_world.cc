@@ -98,9 +98,9 @@ void World::StartOperator() {
   const auto wake_execution = [life](const kube::Key& key) { life->execution_queue.Add(key); };
   life->caches = std::make_unique<op::Caches>(
       api, op::CacheCallbacks{wake_sandbox, wake_execution,
-                              [life](const api::Execution& last) {
+                              [life, wake_sandbox](const api::Execution& last) {
                                 life->executions->Left(last);
-                                life->sandbox_queue.Add({last.meta.ns, last.spec.sandbox_name});
+                                wake_sandbox({last.meta.ns, last.spec.sandbox_name});
                               },
                               [life](const std::string& ns) {
                                 for (const auto& one : life->caches->Sandboxes()) {
