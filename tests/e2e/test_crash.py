@@ -29,11 +29,6 @@ def expect_one_start_and_the_whole_result(box, run, mark, seconds=SECONDS):
     assert starts.stdout == "started\n", starts
 
 
-def lines_so_far(cluster, run):
-    run.fetch()
-    return run.phase
-
-
 def test_kill_9_of_the_operator_at_every_moment_of_an_execution(tenant, cluster):
     """Four sandboxes, each at another moment of its 20 s whenever the operator is killed."""
     boxes = [tenant.new_box("python", ready=False) for _ in range(4)]
@@ -107,6 +102,7 @@ def test_a_restart_of_the_api_server_during_an_execution(tenant, cluster, python
     seconds = 10
     run = python_box.start(long_code(part, seconds), timeout=60).wait("Running")
     cluster.run("dev/cluster", "restart", part)
+    tenant.wait_for_rights()
     run.finish()
     expect_one_start_and_the_whole_result(python_box, run, part, seconds)
 

@@ -7,11 +7,13 @@ import os
 import ssl
 import tempfile
 import threading
+import time
 import urllib.parse
 
-from .wait import Transient
+from .wait import POLL_SECONDS, Transient
 
 REQUEST_SECONDS = 60
+BUSY_SECONDS = 60
 SANDGATE = "/apis/sandgate.dev/v1alpha1"
 GROUPS = {
     "sandboxes": SANDGATE, "executions": SANDGATE, "approvals": SANDGATE,
@@ -100,7 +102,14 @@ class Kube:
                     raise Transient(f"{method} {path}: {problem!r}") from problem
 
     def call(self, method, path, body=None, content_type="application/json"):
-        code, text = self.send(method, path, body, content_type)
+        """The answer's object. 429 and 503 are refusals before anything was done (the API server
+        starts, or is busy): sent again for a while, as client-go does."""
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            code, text = self.send(method, path, body, content_type)
+            if code not in (429, 503) or time.monotonic() > end:
+                break
+            time.sleep(POLL_SECONDS)
         if code in (429, 502, 503, 504):
             raise Transient(f"{method} {path}: {code} {text[:200]}")
         if code >= 400:

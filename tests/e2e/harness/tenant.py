@@ -164,7 +164,7 @@ class Tenant:
         self.alice, self.bob = cluster.person("alice"), cluster.person("bob")
         self.approver = Approver(self.alice, self.namespace)
         self.approver.__enter__()
-        self._wait_for_rights()
+        self.wait_for_rights()
 
     def _bind(self, role, subjects):
         self.admin.create("rolebindings", self.namespace, {
@@ -172,8 +172,9 @@ class Tenant:
             "roleRef": {"kind": "ClusterRole", "name": role,
                         "apiGroup": "rbac.authorization.k8s.io"}})
 
-    def _wait_for_rights(self):
-        """The API server's authorizer learns of a new binding a moment later."""
+    def wait_for_rights(self):
+        """The API server's authorizer learns of a binding a moment later: of a new one, and of all
+        when it starts."""
         def allowed():
             try:
                 return [user.list("executions", self.namespace) or True
