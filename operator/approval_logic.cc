@@ -2,18 +2,13 @@
 
 #include <algorithm>
 
+#include "operator/text.h"
+
 namespace sandgate::op {
 namespace {
 
 using api::ApprovalPhase;
 using api::ExecutionPhase;
-
-std::string Excerpt(const std::string& code) {
-  if (code.size() <= api::kMaxExcerptBytes) return code;
-  size_t end = api::kMaxExcerptBytes;
-  while (end > 0 && (static_cast<unsigned char>(code[end]) & 0xC0) == 0x80) --end;
-  return code.substr(0, end);
-}
 
 api::ApprovalSummary Summarise(const ExecutionContext& c, const policy::Assessment& assessment,
                                const api::EffectiveLimits& limits) {
@@ -21,7 +16,7 @@ api::ApprovalSummary Summarise(const ExecutionContext& c, const policy::Assessme
   api::ApprovalSummary summary;
   summary.tool = api::ToolName(spec.operation);
   summary.language = api::LanguageName(spec.language);
-  summary.code_excerpt = Excerpt(spec.code);
+  summary.code_excerpt = CutUtf8(spec.code, api::kMaxExcerptBytes);
   summary.code_bytes = static_cast<int64_t>(spec.code.size());
   summary.code_lines = std::count(spec.code.begin(), spec.code.end(), '\n') +
                        (spec.code.empty() || spec.code.back() == '\n' ? 0 : 1);

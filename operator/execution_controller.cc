@@ -4,6 +4,7 @@
 
 #include "libs/base/ids.h"
 #include "libs/base/log.h"
+#include "operator/apply.h"
 #include "operator/output_store.h"
 
 namespace sandgate::op {
@@ -14,19 +15,6 @@ using base::Code;
 using base::Status;
 
 constexpr std::chrono::milliseconds kSoon{20};
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
-
-api::Json Reference(const char* kind, const api::ObjectMeta& meta) {
-  return {{"apiVersion", api::kApiVersion},
-          {"kind", kind},
-          {"metadata", {{"namespace", meta.ns}, {"name", meta.name}, {"uid", meta.uid}}}};
-}
 
 api::Json ApprovalJson(const api::Execution& execution, const api::ApprovalRequest& request) {
   const api::OwnerReference owner{api::kApiVersion, "Execution", execution.meta.name,

@@ -5,6 +5,7 @@
 #include "libs/base/ids.h"
 #include "libs/base/log.h"
 #include "operator/settings.h"
+#include "operator/text.h"
 
 namespace sandgate::op {
 namespace {
@@ -27,14 +28,6 @@ std::string Gzip(const std::string& text) {
   packed.resize(done ? stream.total_out : 0);
   deflateEnd(&stream);
   return packed;
-}
-
-// The first `limit` bytes, less what would be half a character.
-std::string CutUtf8(const std::string& text, size_t limit) {
-  if (text.size() <= limit) return text;
-  size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
 }
 
 api::Json ConfigMap(const api::Execution& execution, const std::string& name,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libs/base/log.h"
+#include "operator/apply.h"
 #include "operator/pod_builder.h"
 
 namespace sandgate::op {
@@ -16,24 +17,9 @@ constexpr std::chrono::seconds kCacheDelay{5};
 constexpr std::chrono::milliseconds kSoon{50};
 constexpr std::chrono::seconds kNameTaken{2};
 
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
-
 // What the API server refuses for a reason that a human has to mend.
 bool IsRefusal(Code code) {
   return code == Code::kPermissionDenied || code == Code::kInvalidArgument;
-}
-
-api::Json Reference(const api::Sandbox& sandbox) {
-  return {
-      {"apiVersion", api::kApiVersion},
-      {"kind", "Sandbox"},
-      {"metadata",
-       {{"namespace", sandbox.meta.ns}, {"name", sandbox.meta.name}, {"uid", sandbox.meta.uid}}}};
 }
 
 }  // namespace
@@ -161,7 +147,7 @@ Status SandboxController::Apply(const kube::Key& key, const Caches::SandboxPtr& 
     return parts_.cluster.Delete(kube::kPods, name.ns, name.name, uid);
   };
   const auto drop_sandbox = [&](const char* why) {
-    parts_.events.Record(Reference(*sandbox), kube::EventType::kNormal, why,
+    parts_.events.Record(Reference("Sandbox", sandbox->meta), kube::EventType::kNormal, why,
                          "The Sandbox is deleted: its time is over.");
     return parts_.cluster.Delete(kube::kSandboxes, key.ns, key.name, sandbox->meta.uid);
   };
@@ -286,7 +272,7 @@ Status SandboxController::WriteStatus(const kube::Key& key, const api::Sandbox& 
   const api::Condition* ready = api::FindCondition(status.conditions, "Ready");
   const bool good = ready != nullptr && ready->status == "True";
   if (ready != nullptr && status.phase != sandbox.status.phase) {
-    parts_.events.Record(Reference(sandbox),
+    parts_.events.Record(Reference("Sandbox", sandbox.meta),
                          good ? kube::EventType::kNormal : kube::EventType::kWarning, ready->reason,
                          ready->message);
     base::LogInfo("sandbox: new phase",
@@ -318,7 +304,7 @@ Status SandboxController::DropIdle(const kube::Key& key, const api::Sandbox& san
     return Status::Ok();
   }
   parts_.events.Record(
-      Reference(sandbox), kube::EventType::kNormal, "Idle",
+      Reference("Sandbox", sandbox.meta), kube::EventType::kNormal, "Idle",
       "The Sandbox is deleted: nothing ran in it for " + std::to_string(idle.count()) + " s.");
   return parts_.cluster.Delete(kube::kSandboxes, key.ns, key.name, sandbox.meta.uid);
 }
