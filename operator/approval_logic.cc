@@ -67,6 +67,12 @@ ExecutionPlan AfterApproval(const ExecutionContext& c, const api::Approval& appr
   if (approval.meta.deleting()) {
     return End(c, ExecutionPhase::kDenied, "ApprovalDeleted", "The Approval was deleted.");
   }
+  // Approved counts from the moment at which that was known, never from when it was sent.
+  if (c.seen.approved_since.value_or(c.now) >= approval.request.expires_at) {
+    return End(c, ExecutionPhase::kExpired, "ApprovalExpired",
+               "It was approved, but that was not taken up before the deadline, so it does not "
+               "count. Submit the Execution again.");
+  }
   auto why = WhyVoid(c, approval);
   if (!why) why = WhyNotTheirs(c.execution(), approval);
   if (why) return End(c, ExecutionPhase::kDenied, "ApprovalVoid", *why);

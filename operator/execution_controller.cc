@@ -137,8 +137,7 @@ std::optional<RunPlace> ExecutionController::PlaceOf(const api::Execution& execu
 Status ExecutionController::Reconcile(const kube::Key& key) {
   const Caches::ExecutionPtr first = parts_.caches.Execution(key);
   if (!first) {
-    parts_.caches.written_executions().Forget(key);
-    parts_.caches.written_approvals().Forget(key);
+    Forget(key);
     return Status::Ok();
   }
   const size_t stripe =
@@ -159,12 +158,22 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
   seen.load = Measure(*execution);
   seen.new_run_id = base::RandomUuid();
   const auto policy = parts_.policy();
-  const base::Time now = parts_.clock.Now();
+  const base::Time now = parts_.clock.Now();  // after all that was read
+  if (seen.approval != nullptr && seen.approval->phase == api::ApprovalPhase::kApproved) {
+    seen.approved_since = approved_.Note(key, seen.approval->meta.uid, now);
+  }
   const ExecutionPlan plan = ReconcileExecution(seen, *policy, parts_.settings, now);
   if (plan.again_at) {
     queue_.AddAfter(key, std::max<base::Duration>(kSoon, *plan.again_at - now));
   }
   return Apply(key, seen, plan.action);
+}
+
+// It is gone.
+void ExecutionController::Forget(const kube::Key& key) {
+  parts_.caches.written_executions().Forget(key);
+  parts_.caches.written_approvals().Forget(key);
+  approved_.Forget(key);
 }
 
 Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved& seen,
@@ -225,6 +234,7 @@ Status ExecutionController::AskHuman(const kube::Key& key, const api::Execution&
 Status ExecutionController::Settle(const kube::Key& key, const api::Approval& approval,
                                    const SettleApproval& settle) {
   const base::Time now = parts_.clock.Now();
+  const base::MonotonicTime began = parts_.clock.MonotonicNow();
   api::Json status = {{"phase", api::ApprovalPhaseName(settle.phase)}};
   const bool pending = settle.phase == api::ApprovalPhase::kPending;
   if (!pending) status["decidedAt"] = base::FormatTime(now);
@@ -237,6 +247,12 @@ Status ExecutionController::Settle(const kube::Key& key, const api::Approval& ap
       return Status(Code::kConflict, "the Approval is gone");
     }
     return written.status();
+  }
+  if (settle.phase == api::ApprovalPhase::kApproved) {
+    // Both clocks: one that was set back during the call does not make it an early one.
+    const auto took =
+        std::chrono::duration_cast<base::Time::duration>(parts_.clock.MonotonicNow() - began);
+    approved_.Note(key, approval.meta.uid, std::max(parts_.clock.Now(), now + took));
   }
   auto parsed = api::Approval::FromJson(*written);
   if (!parsed.ok()) return parsed.status();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libs/kube/work_queue.h"
+#include "operator/approved_since.h"
 #include "operator/execution_logic.h"
 #include "operator/sandbox_controller.h"
 
@@ -54,11 +55,13 @@ class ExecutionController {
                      const api::ExecutionStatus& status);
   base::Status Store(const kube::Key& key, const ExecutionObserved& seen,
                      const StoreResult& result);
+  void Forget(const kube::Key& key);
   void WakeSandboxMates(const api::Execution& execution);
 
   ControllerParts parts_;
   kube::WorkQueue& queue_;
   ExecutionObserver observer_;
+  ApprovedSince approved_;
   // One pass at a time in a sandbox: two that both saw it free would both claim it.
   std::array<std::mutex, kStripes> stripes_;
   std::vector<std::thread> workers_;

@@ -51,6 +51,8 @@ struct ExecutionObserved {
   // null: there is none. When the Execution's status names one, "none" is the API server's own
   // answer and never a cache's.
   const api::Approval* approval = nullptr;
+  // Since when this process knows it to be Approved (operator/approved_since.h).
+  std::optional<base::Time> approved_since;
   RunView run;
   GuardView guard;
   Load load;

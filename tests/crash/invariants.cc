@@ -126,6 +126,7 @@ void CheckRefusals(const World& world, const std::vector<Change>& history, Compl
     if (decision.by_requester) refused[decision.execution_uid] = "decided by its requester";
     if (decision.late) refused[decision.execution_uid] = "decided too late";
   }
+  for (const std::string& uid : world.late()) refused[uid] = "approved when it was too late";
   for (const Change& change : Of(history, kube::kApprovals)) {
     const std::string phase = PhaseOf(change.after);
     if (phase != "Denied" && phase != "Expired") continue;

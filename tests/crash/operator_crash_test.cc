@@ -18,7 +18,7 @@ constexpr int kSteps = 500;
 
 // What came up, so that a simulator in which nothing happens fails.
 struct Tally {
-  size_t starts = 0, decisions = 0;
+  size_t starts = 0, decisions = 0, late = 0;
   int crashes = 0, faults = 0;
   std::map<std::string, int> phases;
 };
@@ -32,6 +32,7 @@ void Live(uint64_t seed, Tally* tally) {
   EXPECT_EQ(world.Quiet(), 0) << "I10: writes although nothing goes on";
   tally->starts += world.starts().size();
   tally->decisions += world.decisions().size();
+  tally->late += world.late().size();
   tally->crashes += world.crashes();
   tally->faults += world.faults();
   for (const api::Json& execution : world.server().All(kube::kExecutions)) {
@@ -53,14 +54,15 @@ TEST(OperatorCrash, InvariantsHoldWhateverHappens) {
     Live(seed, &tally);
   }
   for (const auto& [phase, count] : tally.phases) RecordProperty("phase" + phase, count);
-  std::printf("%zu starts, %zu decisions, %d crashes, %d faults\n", tally.starts, tally.decisions,
-              tally.crashes, tally.faults);
+  std::printf("%zu starts, %zu decisions, %zu approvals too late, %d crashes, %d faults\n",
+              tally.starts, tally.decisions, tally.late, tally.crashes, tally.faults);
   for (const auto& [phase, count] : tally.phases) {
     std::printf("  %s %d\n", phase.c_str(), count);
   }
   if (only != 0 || HasFailure()) return;
   EXPECT_GT(tally.starts, last);
   EXPECT_GT(tally.decisions, last);
+  EXPECT_GT(tally.late, 0u);
   EXPECT_GT(tally.crashes, static_cast<int>(last));
   EXPECT_GT(tally.faults, static_cast<int>(last));
   for (const char* phase :

@@ -63,6 +63,7 @@ World::World(uint64_t seed)
          {"spec",
           {{"language", "python"}, {"shared", true}, {"requester", {{"username", kAgents[0]}}}}}});
   }
+  server_.after_call = [this](const testing::Call& call, unsigned) { OnWritten(call); };
   process_ = std::make_unique<OperatorProcess>(Around());
 }
 
@@ -79,8 +80,32 @@ Surroundings World::Around() {
           [this] { return JudgeRunner(); }};
 }
 
+// Some calls hang, and then arrive after all; some answers come late. Those that take an approval
+// up for about as long as a human has.
+void World::MakeSlow(const testing::Call& call) {
+  const bool approval = call.body.find("Approved") != std::string::npos;
+  if (!call.IsWrite() || !Chance(approval ? 3 * fault_percent_ : fault_percent_ / 4)) return;
+  clock_.Advance(milliseconds(1 + random_() % (approval ? 5'000U : 1'500U)));
+}
+
+// In the moment a write was carried out.
+void World::OnWritten(const testing::Call& call) {
+  if (!call.IsWrite()) return;
+  if (call.key.resource == testing::NameOf(kube::kApprovals)) {
+    const auto json = server_.Find(kube::kApprovals, call.key.ns, call.key.name);
+    const auto approval = api::Approval::FromJson(json.value_or(Json()));
+    if (approval.ok() && approval->phase == api::ApprovalPhase::kApproved &&
+        approved_.insert(approval->meta.uid).second &&
+        clock_.Now() >= approval->request.expires_at) {
+      late_.insert(approval->request.execution_uid);
+    }
+  }
+  if (faults_) MakeSlow(call);
+}
+
 Fate World::Judge(const testing::Call& call) {
   if (!faults_) return Fate::kFine;
+  MakeSlow(call);
   if (call.IsWrite() && Chance(crash_percent_)) {
     return Chance(50) ? Fate::kDieBefore : Fate::kDieAfter;
   }

@@ -39,6 +39,9 @@ class World {
   const policy::Policy& policy() const { return *policy_; }
   const std::vector<Start>& starts() const { return runners_.starts(); }
   const std::vector<Decision>& decisions() const { return decisions_; }
+  // UIDs of the Executions whose Approval became Approved when its deadline had passed: a slow
+  // call.
+  const std::set<std::string>& late() const { return late_; }
   int crashes() const { return crashes_; }
   int faults() const { return faults_hit_; }
 
@@ -46,6 +49,8 @@ class World {
   Surroundings Around();
   Fate Judge(const testing::Call& call);
   Fate JudgeRunner();
+  void MakeSlow(const testing::Call& call);
+  void OnWritten(const testing::Call& call);
   void Restart();
   void Step();
 
@@ -74,6 +79,7 @@ class World {
   op::GuardView guard_{op::GuardView::State::kIntact, ""};
   Runners runners_;
   std::vector<Decision> decisions_;
+  std::set<std::string> approved_, late_;  // Approvals, Executions by UID
   std::unique_ptr<OperatorProcess> process_;
   bool faults_ = true;
   int fault_percent_ = 0, crash_percent_ = 0;

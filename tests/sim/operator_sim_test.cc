@@ -14,6 +14,7 @@ constexpr int kSteps = 1'500;
 
 struct Starts {
   int all = 0, approved = 0;
+  size_t late = 0;  // approvals
 };
 
 Starts Simulate(uint64_t seed) {
@@ -22,7 +23,7 @@ Starts Simulate(uint64_t seed) {
   for (const std::string& problem : world.problems()) {
     ADD_FAILURE() << "seed " << seed << ": " << problem;
   }
-  return {world.starts(), world.approved_starts()};
+  return {world.starts(), world.approved_starts(), world.late_approvals()};
 }
 
 class OperatorSim : public ::testing::Test {
@@ -41,10 +42,12 @@ TEST_F(OperatorSim, InvariantsHoldForEverySeed) {
     const Starts one = Simulate(static_cast<uint64_t>(seed));
     starts.all += one.all;
     starts.approved += one.approved;
+    starts.late += one.late;
   }
   if (HasFailure()) return;
   EXPECT_GT(starts.all, count) << "a simulator in which little runs proves little";
   EXPECT_GT(starts.approved, count / 4);
+  EXPECT_GT(starts.late, static_cast<size_t>(count / 50)) << "slow calls are part of it";
 }
 
 TEST_F(OperatorSim, OneSeed) {

@@ -77,6 +77,10 @@ void World::CheckChange(const testing::Change& change) {
     if (phase && api::IsTerminal(*phase) && before != after) {
       Problem("I3: " + change.key.name + " went from " + before + " to " + after);
     }
+    const bool admitted = api::Member(api::Member(change.after, "status"), "admission").is_object();
+    if (admitted && late_.contains(api::MetaFromJson(change.after).uid)) {
+      Problem("I5: approved after the deadline, and admitted: " + change.key.name);
+    }
     const Json& claim = api::Member(api::Member(change.before, "status"), "claim");
     if (claim.is_object() && claim != api::Member(api::Member(change.after, "status"), "claim")) {
       Problem("I2: the claim of " + change.key.name + " changed");
@@ -86,12 +90,18 @@ void World::CheckChange(const testing::Change& change) {
       before != after) {
     Problem("I5: a settled Approval went from " + before + " to " + after);
   }
-  if (resource.starts_with("approvals") && after == "Approved" && before != after) {
-    const auto approval = api::Approval::FromJson(change.after);
-    if (approval.ok() && clock_.Now() >= approval->request.expires_at) {
-      Problem("I5: approved after the deadline: " + change.key.name);
-    }
-  }
+}
+
+// In the moment a write of the operator's was carried out.
+void World::OnWritten(const testing::Call& call) {
+  if (!call.IsWrite() || !call.key.resource.starts_with("approvals")) return;
+  const auto object = server_->Find(kube::kApprovals, call.key.ns, call.key.name);
+  if (!object) return;
+  const auto approval = api::Approval::FromJson(*object);
+  const bool before = seen_approved_.contains(approval->meta.uid);
+  if (approval->phase != api::ApprovalPhase::kApproved || before) return;
+  seen_approved_.insert(approval->meta.uid);
+  if (clock_.Now() >= approval->request.expires_at) late_.insert(approval->request.execution_uid);
 }
 
 void World::CheckHistory() {

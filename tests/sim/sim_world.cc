@@ -69,6 +69,7 @@ World::World(uint64_t seed)
   server_->fault = [this](const testing::Call& call) {
     if (dying_) return Fault::kUnreachable;
     if (!faults_) return Fault::kNone;
+    MakeSlow(call);
     if (call.IsWrite() && chance_.OneIn(25)) {
       dying_ = true;
       return chance_.OneIn(2) ? Fault::kUnreachable : Fault::kLostAnswer;
@@ -76,6 +77,10 @@ World::World(uint64_t seed)
     if (!chance_.OneIn(15)) return Fault::kNone;
     constexpr Fault kFaults[] = {Fault::kUnreachable, Fault::kLostAnswer, Fault::kServerError};
     return kFaults[chance_.Pick(3)];
+  };
+  server_->after_call = [this](const testing::Call& call, unsigned) {
+    OnWritten(call);
+    if (faults_) MakeSlow(call);  // the answer
   };
   StartOperator();
 }
@@ -142,6 +147,15 @@ void World::StartOperator() {
       life->caches->Feed(resource->plural, kube::KeyOf(object), &object);
     }
   }
+}
+
+// Some calls hang, and then arrive after all.
+// Those that take an approval up for about as long as a human has.
+void World::MakeSlow(const testing::Call& call) {
+  if (!call.IsWrite()) return;
+  const bool approval = call.body.find("Approved") != std::string::npos;
+  if (!chance_.OneIn(approval ? 3 : 30)) return;
+  clock_.Advance(std::chrono::milliseconds(1 + chance_.Pick(approval ? 45'000 : 5'000)));
 }
 
 // One event of one watch; watches of different kinds are not in step with each other.

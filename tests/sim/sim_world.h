@@ -41,11 +41,14 @@ class World {
   // How many starts there were: a simulator in which nothing runs proves nothing.
   int starts() const { return started_total_; }
   int approved_starts() const { return approved_starts_; }
+  // Approvals that a slow call made too late.
+  size_t late_approvals() const { return late_.size(); }
 
  private:
   void StartOperator();
   void KillOperator() { life_.reset(); }
   bool FeedOne();
+  void MakeSlow(const testing::Call& call);
   bool WorkOne();
   void ChaosStep();
   bool PeaceStep();
@@ -62,6 +65,7 @@ class World {
   void OnRunStart(const std::string& code);
   void CheckHistory();
   void CheckChange(const testing::Change& change);
+  void OnWritten(const testing::Call& call);
   void CheckPodCreated(const api::Json& pod);
   void CheckEnd();
   void Problem(const std::string& text);
@@ -81,6 +85,8 @@ class World {
   int created_ = 0;
   int started_total_ = 0;
   int approved_starts_ = 0;                       // of code that a human had to approve
+  std::set<std::string> late_;                    // Executions whose Approval came too late, by UID
+  std::set<std::string> seen_approved_;           // Approvals, by UID
   std::map<std::string, int> starts_;             // by code
   std::map<std::string, std::string> pod_of_ip_;  // address -> UID of the pod that has it
   std::vector<std::string> problems_;

@@ -65,10 +65,41 @@ TEST(ApprovalTest, ApprovedIsAdmittedAndClaimedInOneWrite) {
   m.Ask();
   m.Decide(Verdict::kApproved);
   m.approval.phase = ApprovalPhase::kApproved;
+  m.approved_since = 59;
   const api::ExecutionStatus status = m.Status(1'000);
   EXPECT_EQ(status.phase, ExecutionPhase::kRunning) << "settled in time is settled";
   EXPECT_EQ(status.admission->by, "Approval");
   EXPECT_EQ(status.admission->spec_hash, m.approval.request.spec_hash);
+}
+
+// A decision counts only if the compare-and-swap had succeeded before the deadline, and what proves
+// it is when that was known: in this process's own memory, or else now.
+TEST(ApprovalTest, AnApprovalThatWasNotKnownBeforeTheDeadlineDoesNotCount) {
+  const struct {
+    const char* why;
+    std::optional<int64_t> since;
+    int64_t now;
+    const char* outcome;
+  } cases[] = {
+      {"known in time, looked at in time", 10, 20, "Running"},
+      {"known in the last second, looked at late", 59, 61, "Running"},
+      {"known at the very deadline", 60, 60, "Expired ApprovalExpired"},
+      {"the write came back late", 61, 61, "Expired ApprovalExpired"},
+      {"after a crash, seen in time", std::nullopt, 59, "Running"},
+      {"after a crash, seen at the deadline", std::nullopt, 60, "Expired ApprovalExpired"},
+      {"after a crash, seen late", std::nullopt, 1'000, "Expired ApprovalExpired"},
+      {"known late, and then the clock went back", 61, 30, "Expired ApprovalExpired"},
+  };
+  for (const auto& one : cases) {
+    Moment m;
+    m.Ask();
+    m.Decide(Verdict::kApproved);
+    m.approval.phase = ApprovalPhase::kApproved;
+    m.approved_since = one.since;
+    EXPECT_EQ(Ending(m.Status(one.now)), one.outcome) << one.why;
+    EXPECT_EQ(m.Status(one.now).admission.has_value(), std::string(one.outcome) == "Running")
+        << one.why;
+  }
 }
 
 TEST(ApprovalTest, EveryOtherEndOfItEndsTheExecution) {
@@ -120,6 +151,7 @@ TEST(ApprovalTest, AnApprovedDecisionIsNotTakenUpWhileTheRulesAreBroken) {
   EXPECT_TRUE(m.Plans<Wait>(2));
   EXPECT_EQ(m.Settled(60), "Expired");
   m.approval.phase = ApprovalPhase::kApproved;
+  m.approved_since = 59;
   EXPECT_TRUE(m.Plans<Wait>(61)) << "one that was settled before is not trusted either";
 }
 

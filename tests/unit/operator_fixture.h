@@ -36,6 +36,7 @@ struct Moment {
   api::Approval approval;
   bool has_sandbox = true;
   bool has_approval = false;
+  std::optional<int64_t> approved_since;  // second
   RunView run;
   GuardView guard{GuardView::State::kIntact, ""};
   Load load;
@@ -116,9 +117,12 @@ struct Moment {
   }
 
   ExecutionPlan Plan(int64_t second = 1) const {
+    std::optional<base::Time> since;
+    if (approved_since) since = At(*approved_since);
     const ExecutionObserved seen{.execution = &execution,
                                  .sandbox = has_sandbox ? &sandbox : nullptr,
                                  .approval = has_approval ? &approval : nullptr,
+                                 .approved_since = since,
                                  .run = run,
                                  .guard = guard,
                                  .load = load,
