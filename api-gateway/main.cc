@@ -3,12 +3,12 @@
 
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 
 #include "api-gateway/gateway.h"
 #include "api-gateway/options.h"
 #include "api-gateway/tls_files.h"
 #include "libs/base/log.h"
+#include "libs/http/health_server.h"
 #include "libs/rest/client.h"
 
 namespace sandgate::gateway {
@@ -26,46 +26,14 @@ int Fail(const std::string& what) {
   return 1;
 }
 
-void SetLogLevel() {
-  const char* name = std::getenv("SANDGATE_LOG_LEVEL");
-  const std::string level = name == nullptr ? "info" : name;
-  if (level == "debug") base::SetLogLevel(base::LogLevel::kDebug);
-  if (level == "warning") base::SetLogLevel(base::LogLevel::kWarning);
-  if (level == "error") base::SetLogLevel(base::LogLevel::kError);
-}
-
-http::Response PlainText(unsigned status, std::string body) {
-  http::Response response;
-  response.status = status;
-  response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
-  response.body = std::move(body);
-  return response;
-}
-
-http::Response Health(const http::Request& request, const Gateway& gateway) {
-  if (request.method != "GET") return PlainText(405, "use GET\n");
-  if (request.Path() == "/healthz") return PlainText(200, "ok\n");
-  if (request.Path() == "/metrics") return PlainText(200, gateway.MetricsText());
-  if (request.Path() != "/readyz") return PlainText(404, "not found\n");
-  return gateway.Ready() ? PlainText(200, "ok\n")
-                         : PlainText(503, "the watch of the Kubernetes API is not in sync\n");
-}
-
-base::Result<std::unique_ptr<http::Server>> ServeHealth(const Address& address,
+base::Result<std::unique_ptr<http::Server>> ServeHealth(const http::Address& address,
                                                         const Gateway& gateway) {
-  http::ServerOptions options;
-  options.address = address.host;
-  options.port = address.port;
-  options.tls = false;
-  options.max_connections = 64;
-  options.max_body_bytes = 1024;
-  return http::Server::Start(
-      options, [&gateway](const http::Request& request, const http::Responder& responder) {
-        responder.Send(Health(request, gateway));
-      });
+  return http::ServeHealth(address, {[&gateway] { return gateway.Ready(); },
+                                     "the watch of the Kubernetes API is not in sync",
+                                     [&gateway] { return gateway.MetricsText(); }});
 }
 
-base::Result<std::unique_ptr<http::Server>> ServeApi(const Address& address,
+base::Result<std::unique_ptr<http::Server>> ServeApi(const http::Address& address,
                                                      http::TlsIdentity identity, Gateway* gateway) {
   http::ServerOptions options;
   options.address = address.host;
@@ -156,6 +124,6 @@ int main(int argc, char** argv) {
     std::puts("sandgate-gateway " SANDGATE_VERSION);
     return 0;
   }
-  sandgate::gateway::SetLogLevel();
+  sandgate::base::SetLogLevelFromEnvironment();
   return sandgate::gateway::Run(options);
 }

@@ -1,8 +1,6 @@
 #include "api-gateway/options.h"
 
-#include <charconv>
 #include <map>
-#include <optional>
 
 namespace sandgate::gateway {
 
@@ -24,24 +22,6 @@ Sandgate's tools over REST. Callers bring a bearer token of the Kubernetes API.
 SANDGATE_LOG_LEVEL=debug|info|warning|error sets how much is logged (default info).
 )";
 
-namespace {
-
-std::optional<Address> ParseAddress(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return std::nullopt;
-  Address address;
-  address.host = text.substr(0, colon);
-  if (address.host.starts_with('[') && address.host.ends_with(']')) {
-    address.host = address.host.substr(1, address.host.size() - 2);
-  }
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, address.port);
-  if (error != std::errc() || rest != end || address.host.empty()) return std::nullopt;
-  return address;
-}
-
-}  // namespace
-
 std::variant<Options, std::string> ParseOptions(const std::vector<std::string>& arguments) {
   Options options;
   const std::map<std::string, std::string*> texts = {
@@ -49,8 +29,8 @@ std::variant<Options, std::string> ParseOptions(const std::vector<std::string>& 
       {"--tls-key", &options.tls_key},
       {"--kubeconfig", &options.kubeconfig},
       {"--required-audience", &options.required_audience}};
-  const std::map<std::string, Address*> addresses = {{"--listen", &options.listen},
-                                                     {"--health", &options.health}};
+  const std::map<std::string, http::Address*> addresses = {{"--listen", &options.listen},
+                                                           {"--health", &options.health}};
   for (size_t i = 0; i < arguments.size(); ++i) {
     const size_t equals = arguments[i].find('=');
     const std::string name = arguments[i].substr(0, equals);
@@ -76,7 +56,7 @@ std::variant<Options, std::string> ParseOptions(const std::vector<std::string>& 
       *text->second = value;
       continue;
     }
-    const auto parsed = ParseAddress(value);
+    const auto parsed = http::ParseAddress(value);
     if (!parsed) return name + " must be ADDRESS:PORT, for example 0.0.0.0:8443";
     *address->second = *parsed;
   }

@@ -1,21 +1,17 @@
 // The command line of sandgate-gateway. Pure.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "libs/http/address.h"
+
 namespace sandgate::gateway {
 
-struct Address {
-  std::string host;
-  uint16_t port = 0;
-};
-
 struct Options {
-  Address listen{"0.0.0.0", 8443};
-  Address health{"0.0.0.0", 8081};
+  http::Address listen{"0.0.0.0", 8443};
+  http::Address health{"0.0.0.0", 8081};
   std::string tls_cert;
   std::string tls_key;
   std::string kubeconfig;  // "" = $KUBECONFIG, else the pod's ServiceAccount

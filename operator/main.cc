@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "libs/base/log.h"
+#include "libs/http/health_server.h"
 #include "libs/rest/client.h"
 #include "operator/operator.h"
 
@@ -23,41 +24,11 @@ int Fail(const std::string& what) {
   return 1;
 }
 
-void SetLogLevel() {
-  const std::string level = ProcessEnvironment("SANDGATE_LOG_LEVEL");
-  if (level == "debug") base::SetLogLevel(base::LogLevel::kDebug);
-  if (level == "warning") base::SetLogLevel(base::LogLevel::kWarning);
-  if (level == "error") base::SetLogLevel(base::LogLevel::kError);
-}
-
-http::Response PlainText(unsigned status, std::string body) {
-  http::Response response;
-  response.status = status;
-  response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
-  response.body = std::move(body);
-  return response;
-}
-
-http::Response Health(const http::Request& request, Operator* op) {
-  if (request.method != "GET") return PlainText(405, "use GET\n");
-  if (request.Path() == "/healthz") return PlainText(200, "ok\n");
-  if (request.Path() == "/metrics") return PlainText(200, op->MetricsText());
-  if (request.Path() != "/readyz") return PlainText(404, "not found\n");
-  return op->Ready() ? PlainText(200, "ok\n")
-                     : PlainText(503, "the watches of the Kubernetes API are not in sync\n");
-}
-
-base::Result<std::unique_ptr<http::Server>> ServeHealth(const Address& address, Operator* op) {
-  http::ServerOptions options;
-  options.address = address.host;
-  options.port = address.port;
-  options.tls = false;
-  options.max_connections = 64;
-  options.max_body_bytes = 1024;
-  return http::Server::Start(options,
-                             [op](const http::Request& request, const http::Responder& responder) {
-                               responder.Send(Health(request, op));
-                             });
+base::Result<std::unique_ptr<http::Server>> ServeHealth(const http::Address& address,
+                                                        Operator* op) {
+  return http::ServeHealth(
+      address, {[op] { return op->Ready(); }, "the watches of the Kubernetes API are not in sync",
+                [op] { return op->MetricsText(); }});
 }
 
 // The API server may come up later than we do.
@@ -140,6 +111,6 @@ int main(int argc, char** argv) {
     std::puts("sandgate-operator " SANDGATE_VERSION);
     return 0;
   }
-  sandgate::op::SetLogLevel();
+  sandgate::base::SetLogLevelFromEnvironment();
   return sandgate::op::Run(options);
 }

@@ -3,10 +3,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <map>
-#include <optional>
 
 #include "operator/settings.h"
 
@@ -40,20 +38,6 @@ SANDGATE_LOG_LEVEL=debug|info|warning|error sets how much is logged (default inf
 namespace {
 
 constexpr size_t kMaxHostName = 256;
-
-std::optional<Address> ParseAddress(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return std::nullopt;
-  Address address;
-  address.host = text.substr(0, colon);
-  if (address.host.starts_with('[') && address.host.ends_with(']')) {
-    address.host = address.host.substr(1, address.host.size() - 2);
-  }
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, address.port);
-  if (error != std::errc() || rest != end || address.host.empty()) return std::nullopt;
-  return address;
-}
 
 std::string Or(std::string value, const std::string& fallback) {
   return value.empty() ? fallback : value;
@@ -113,7 +97,7 @@ std::string Store(const std::string& name, const std::string& value, Options* op
     options->gateway_hosts.push_back(value);
     return "";
   }
-  const auto parsed = ParseAddress(value);
+  const auto parsed = http::ParseAddress(value);
   if (!parsed) return name + " must be ADDRESS:PORT, for example 0.0.0.0:8081";
   options->health = *parsed;
   return "";

@@ -1,24 +1,20 @@
 // The command line of sandgate-operator, over what the pod's environment says.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <variant>
 #include <vector>
 
-namespace sandgate::op {
+#include "libs/http/address.h"
 
-struct Address {
-  std::string host;
-  uint16_t port = 0;
-};
+namespace sandgate::op {
 
 struct Options {
   std::string config;      // the policy; "" = the built-in one
   std::string admission;   // the expected admission policies ($SANDGATE_ADMISSION)
   std::string kubeconfig;  // "" = $KUBECONFIG, else the pod's ServiceAccount
-  Address health{"0.0.0.0", 8081};
+  http::Address health{"0.0.0.0", 8081};
   std::string ns;                          // $POD_NAMESPACE, else sandgate-system
   std::string pod_name;                    // $POD_NAME, else the host's name
   std::string image;                       // $SANDGATE_RUNNER_IMAGE

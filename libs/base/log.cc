@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <mutex>
 
 #include "libs/base/clock.h"
@@ -85,6 +86,15 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
 
 void SetLogLevel(LogLevel level) {
   minimum_level.store(level, std::memory_order_relaxed);
+}
+
+void SetLogLevelFromEnvironment() {
+  const char* name = std::getenv("SANDGATE_LOG_LEVEL");
+  const std::string level = name == nullptr ? "" : name;
+  if (level == "debug") SetLogLevel(LogLevel::kDebug);
+  if (level == "info") SetLogLevel(LogLevel::kInfo);
+  if (level == "warning") SetLogLevel(LogLevel::kWarning);
+  if (level == "error") SetLogLevel(LogLevel::kError);
 }
 
 void SetLogSink(std::function<void(const std::string& line)> new_sink) {

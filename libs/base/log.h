@@ -42,6 +42,8 @@ inline void LogError(std::string_view message, std::initializer_list<LogField> f
 
 // Lines below `level` are dropped; the default is kInfo.
 void SetLogLevel(LogLevel level);
+// As $SANDGATE_LOG_LEVEL says: debug, info, warning or error; anything else changes nothing.
+void SetLogLevelFromEnvironment();
 
 // For tests: lines go to `sink` instead of stderr; an empty function puts stderr back.
 void SetLogSink(std::function<void(const std::string& line)> sink);

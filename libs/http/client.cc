@@ -83,7 +83,8 @@ void ClientImpl::Call(const Endpoint& endpoint, Request request, CallOptions opt
                       Callback callback) {
   auto call = std::make_unique<PendingCall>();
   call->endpoint = endpoint;
-  call->to_head = request.method == "HEAD";
+  call->outgoing.to_head = request.method == "HEAD";
+  call->outgoing.max_response_bytes = options.max_response_bytes;
   call->repeatable = request.method == "GET";
   call->deadline = std::chrono::steady_clock::now() + options.deadline;
   call->options = std::move(options);
@@ -93,7 +94,7 @@ void ClientImpl::Call(const Endpoint& endpoint, Request request, CallOptions opt
   if (call->options.expected_uri.empty()) {
     return PostFinish(std::move(call), Status(Code::kInvalidArgument, "no expected_uri"));
   }
-  call->bytes = std::move(bytes).value();
+  call->outgoing.bytes = std::move(bytes).value();
   Dispatch(std::move(call), false);
 }
 

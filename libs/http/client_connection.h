@@ -8,14 +8,14 @@
 #include "libs/http/asio.h"
 #include "libs/http/channel.h"
 #include "libs/http/client.h"
+#include "libs/http/client_talk.h"
 
 namespace sandgate::http {
 
 // A call on its way: one at a time has it, a connection or the pool.
 struct PendingCall {
   Endpoint endpoint;
-  std::string bytes;  // the request as it is sent
-  bool to_head = false;
+  Outgoing outgoing;
   bool repeatable = false;  // a GET
   CallOptions options;
   std::chrono::steady_clock::time_point deadline;
@@ -63,9 +63,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
  private:
   net::awaitable<bool> Perform(CallPtr call, bool kept);
   net::awaitable<base::Status> Connect(const PendingCall& call);
-  net::awaitable<base::Result<Response>> Talk(const PendingCall& call);
   net::awaitable<CallPtr> NextCall();
-  base::Status WhyEnded(const std::string& detail) const;
 
   ConnectionOwner* const owner_;
   const std::string key_;

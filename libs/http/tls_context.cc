@@ -125,6 +125,35 @@ base::Result<std::shared_ptr<TlsContext>> MakeClientContext(const TlsIdentity& i
   return context;
 }
 
+base::Result<std::shared_ptr<TlsContext>> MakeWebContext(const std::string& ca_pem) {
+  auto context = std::make_shared<TlsContext>(TlsContext::tls_client);
+  SSL_CTX* const native = context->native_handle();
+  Harden(native);
+  SSL_CTX_set_alpn_protos(native, kAlpn, sizeof kAlpn);
+  if (ca_pem.empty()) {
+    if (SSL_CTX_set_default_verify_paths(native) != 1) return Bad("no system authorities");
+  } else {
+    const Status trust = TrustOnly(native, ca_pem);
+    if (!trust.ok()) return trust.WithContext("server CA");
+  }
+  SSL_CTX_set_verify(native, SSL_VERIFY_PEER, nullptr);
+  return context;
+}
+
+bool DemandHost(SSL* tls, const std::string& host, bool is_ip) {
+  X509_VERIFY_PARAM* const demanded = SSL_get0_param(tls);
+  if (is_ip) return X509_VERIFY_PARAM_set1_ip_asc(demanded, host.c_str()) == 1;
+  X509_VERIFY_PARAM_set_hostflags(
+      demanded, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  return X509_VERIFY_PARAM_set1_host(demanded, host.data(), host.size()) == 1 &&
+         SSL_set_tlsext_host_name(tls, host.c_str()) == 1;
+}
+
+std::string WhyUnverified(SSL* tls) {
+  const long verdict = SSL_get_verify_result(tls);  // NOLINT: OpenSSL's own type
+  return verdict == X509_V_OK ? "" : X509_verify_cert_error_string(verdict);
+}
+
 bool PeerIsVerified(SSL* tls) {
   return (SSL_get_verify_mode(tls) & SSL_VERIFY_PEER) != 0 &&
          SSL_get0_peer_certificate(tls) != nullptr && SSL_get_verify_result(tls) == X509_V_OK;

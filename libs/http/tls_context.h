@@ -16,6 +16,13 @@ namespace sandgate::http {
 base::Result<std::shared_ptr<TlsContext>> MakeServerContext(const ServerTls& tls);
 base::Result<std::shared_ptr<TlsContext>> MakeClientContext(const TlsIdentity& identity,
                                                             const std::string& ca_pem);
+// For servers of other people; `ca_pem` "" means the system's authorities.
+base::Result<std::shared_ptr<TlsContext>> MakeWebContext(const std::string& ca_pem);
+// Before the handshake: the server's certificate must name that host, which SNI tells it.
+// False if OpenSSL refuses the name.
+bool DemandHost(SSL* tls, const std::string& host, bool is_ip);
+// Why the peer's certificate was refused; "" if it was not.
+std::string WhyUnverified(SSL* tls);
 
 // Whether the peer presented a certificate that the context's authority signed.
 bool PeerIsVerified(SSL* tls);

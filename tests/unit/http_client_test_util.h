@@ -18,8 +18,9 @@ inline constexpr char kUid[] = "uid-1";
 class ScriptedServer {
  public:
   ScriptedServer(const CertificateAuthority& ca, const std::string& uri)
+      : ScriptedServer(Identity(ca, uri, true, false)) {}
+  explicit ScriptedServer(const TlsIdentity& identity)
       : context_(SSL_CTX_new(TLS_server_method())) {
-    const TlsIdentity identity = Identity(ca, uri, true, false);
     BIO* const cert_bio = BIO_new_mem_buf(identity.certificate_pem.data(), -1);
     BIO* const key_bio = BIO_new_mem_buf(identity.key_pem.data(), -1);
     X509* const cert = PEM_read_bio_X509(cert_bio, nullptr, nullptr, nullptr);
