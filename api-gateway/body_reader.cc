@@ -27,7 +27,7 @@ const api::Json* BodyReader::Take(const std::string& name) {
   return member.is_null() ? nullptr : &member;
 }
 
-std::string BodyReader::OptionalText(const std::string& name, size_t max_bytes) {
+std::string BodyReader::Text(const std::string& name, size_t max_bytes) {
   const api::Json* member = Take(name);
   if (member == nullptr) return "";
   if (!member->is_string()) {
@@ -35,12 +35,23 @@ std::string BodyReader::OptionalText(const std::string& name, size_t max_bytes) 
     return "";
   }
   const std::string& text = member->get_ref<const std::string&>();
-  if (text.empty()) Fail(name, "must not be empty");
   if (text.size() > max_bytes) {
     Fail(name, "has " + std::to_string(text.size()) + " bytes; at most " +
                    std::to_string(max_bytes) + " are allowed");
   }
   return text;
+}
+
+std::string BodyReader::OptionalText(const std::string& name, size_t max_bytes) {
+  std::string text = Text(name, max_bytes);
+  const api::Json* member = Take(name);
+  if (member != nullptr && text.empty()) Fail(name, "must not be empty");
+  return text;
+}
+
+std::string BodyReader::RequiredContent(const std::string& name, size_t max_bytes) {
+  if (Take(name) == nullptr) Fail(name, "is required (a string)");
+  return Text(name, max_bytes);
 }
 
 std::string BodyReader::RequiredText(const std::string& name, size_t max_bytes) {

@@ -21,6 +21,8 @@ class BodyReader {
   // null counts as absent everywhere: clients send it for parameters they do not set.
   std::string RequiredText(const std::string& name, size_t max_bytes);
   std::string OptionalText(const std::string& name, size_t max_bytes);
+  // As RequiredText, and "" is a value.
+  std::string RequiredContent(const std::string& name, size_t max_bytes);
   bool OptionalBool(const std::string& name);
   std::optional<int64_t> OptionalInteger(const std::string& name, int64_t min, int64_t max);
   std::optional<double> OptionalNumber(const std::string& name, double min, double max);
@@ -37,6 +39,7 @@ class BodyReader {
 
  private:
   const api::Json* Take(const std::string& name);
+  std::string Text(const std::string& name, size_t max_bytes);
 
   const api::Json& object_;
   std::string prefix_;

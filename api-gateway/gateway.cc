@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "api-gateway/tool_catalog.h"
+#include "api-gateway/tool_request_logic.h"
 #include "libs/base/log.h"
 
 namespace sandgate::gateway {
@@ -143,7 +144,7 @@ void Gateway::Begin(const PendingPtr& call) {
     return;
   }
   const ToolCall& parsed = std::get<ToolCall>(tool);
-  if (const auto* execute = std::get_if<CodeExecute>(&parsed)) Execute(call, *execute);
+  if (const auto* execute = std::get_if<ExecutionCall>(&parsed)) Execute(call, *execute);
   if (const auto* destroy = std::get_if<DestroySandbox>(&parsed)) Destroy(call, *destroy);
 }
 
@@ -181,11 +182,12 @@ std::optional<WaitId> Gateway::Wait(const PendingPtr& call) {
   return id;
 }
 
-void Gateway::Execute(const PendingPtr& call, const CodeExecute& tool) {
+void Gateway::Execute(const PendingPtr& call, const ExecutionCall& tool) {
   const CallNames names =
       NamesFor(call->context.ns, call->context.caller.who.username, call->context.idempotency_key);
   call->execution = names.execution;
-  call->SetSeen("", tool.sandbox_id.empty() ? names.new_sandbox : tool.sandbox_id);
+  const std::string& named = SandboxIdOf(tool);
+  call->SetSeen("", named.empty() ? names.new_sandbox : named);
   const std::optional<WaitId> id = Wait(call);
   const auto made = calls_.Execute(call->context, tool, names);
   const auto* execution = std::get_if<api::Execution>(&made);
@@ -202,8 +204,8 @@ void Gateway::Execute(const PendingPtr& call, const CodeExecute& tool) {
     AnswerFinished(call, *execution);
   } else if (const auto* error = std::get_if<CallError>(&made)) {
     call->Answer(*error);
-  } else {
-    call->Answer(JsonResponse(200, api::DumpJson(SandboxNotFound(tool.sandbox_id)) + "\n"));
+  } else if (const auto* absent = std::get_if<KubeCalls::NoSandbox>(&made)) {
+    call->Answer(JsonResponse(200, api::DumpJson(SandboxNotFound(absent->asked)) + "\n"));
   }
 }
 

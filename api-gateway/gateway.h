@@ -44,7 +44,7 @@ class Gateway {
  private:
   void Begin(const PendingPtr& call);
   bool Identify(const PendingPtr& call);
-  void Execute(const PendingPtr& call, const CodeExecute& tool);
+  void Execute(const PendingPtr& call, const ExecutionCall& tool);
   void Destroy(const PendingPtr& call, const DestroySandbox& tool);
   void Query(const PendingPtr& call);
   std::optional<WaitId> Wait(const PendingPtr& call);

@@ -58,9 +58,10 @@ std::variant<KubeCalls::Made, CallError> KubeCalls::CreateOrAdopt(const kube::Ap
 }
 
 std::variant<api::Execution, KubeCalls::NoSandbox, CallError> KubeCalls::Execute(
-    const CallContext& context, const CodeExecute& call, const CallNames& names) const {
+    const CallContext& context, const ExecutionCall& call, const CallNames& names) const {
   const kube::Api api = own_.WithToken(context.caller.token);
-  const std::string sandbox = call.sandbox_id.empty() ? names.new_sandbox : call.sandbox_id;
+  const std::string& named = SandboxIdOf(call);
+  const std::string sandbox = named.empty() ? names.new_sandbox : named;
   const api::Json wanted =
       ExecutionFor(call, names.execution, context.ns, sandbox, context.caller.who);
   // First what the key has made before: a finished call's sandbox may be gone by now, and must not
@@ -76,16 +77,21 @@ std::variant<api::Execution, KubeCalls::NoSandbox, CallError> KubeCalls::Execute
     if (before.status().code() != Code::kNotFound) return FromStatus(before.status());
   }
   api::Json new_sandbox;
-  if (call.sandbox_id.empty()) {
-    auto made = CreateOrAdopt(api, kube::kSandboxes, context.ns,
-                              SandboxFor(call, sandbox, context.ns, context.caller.who));
+  if (named.empty()) {
+    auto made = CreateOrAdopt(
+        api, kube::kSandboxes, context.ns,
+        SandboxFor(std::get<CodeExecute>(call), sandbox, context.ns, context.caller.who));
     if (const auto* error = std::get_if<CallError>(&made)) return *error;
     if (std::get<Made>(made).created) new_sandbox = std::move(std::get<Made>(made).object);
   } else {
     const base::Result<api::Json> there = api.Get(kube::kSandboxes, context.ns, sandbox);
     const bool gone = there.ok() ? api::MetaFromJson(*there).deleting()
                                  : there.status().code() == Code::kNotFound;
-    if (gone) return NoSandbox{};
+    if (gone) {
+      const auto asked = ParseExecution(wanted);
+      if (!asked.ok()) return FromStatus(asked.status());
+      return NoSandbox{*asked};
+    }
     if (!there.ok()) return FromStatus(there.status());
   }
   auto made = CreateOrAdopt(api, kube::kExecutions, context.ns, wanted);

@@ -9,7 +9,7 @@
 #include "api-gateway/auth.h"
 #include "api-gateway/objects_logic.h"
 #include "api-gateway/result_logic.h"
-#include "api-gateway/tool_request_logic.h"
+#include "api-gateway/tool_call.h"
 #include "libs/api/execution.h"
 #include "libs/kube/api.h"
 
@@ -27,13 +27,16 @@ class KubeCalls {
   // `own`: the gateway's account, for outputs alone (see Outputs).
   explicit KubeCalls(kube::Api own) : own_(std::move(own)) {}
 
-  // The named Sandbox is gone: a result of the tool, and no Execution is made.
-  struct NoSandbox {};
+  // The named Sandbox is gone: a result of the tool, and no Execution is made. `asked` is the
+  // Execution that would have been.
+  struct NoSandbox {
+    api::Execution asked;
+  };
   // Creates the Sandbox, if the call names none, and then the Execution under `names`; what the
   // same idempotency key made before is taken up. When the API server refuses the Execution, the
   // Sandbox made for it is deleted again.
   std::variant<api::Execution, NoSandbox, CallError> Execute(const CallContext& context,
-                                                             const CodeExecute& call,
+                                                             const ExecutionCall& call,
                                                              const CallNames& names) const;
 
   // True: deleted. False: there is none.

@@ -7,6 +7,7 @@
 #include "api-gateway/gateway.h"
 #include "api-gateway/options.h"
 #include "api-gateway/tls_files.h"
+#include "api-gateway/tool_call.h"
 #include "libs/base/log.h"
 #include "libs/http/health_server.h"
 #include "libs/rest/client.h"
@@ -16,8 +17,9 @@ namespace {
 
 constexpr int kRestThreads = 4;
 constexpr int kServerThreads = 2;
-// Names the field even for 2 MB of code: a body beyond this is refused before it is read.
-constexpr size_t kMaxBodyBytes = 9 * 1024 * 1024 / 4;
+// The largest content with every character escaped (\u003c), and the other parameters; it names the
+// field even for 2 MB of code. A body beyond this is refused before it is read.
+constexpr size_t kMaxBodyBytes = 6 * kMaxContentBytes + 64 * 1024;
 constexpr std::chrono::seconds kGrace{10};
 constexpr timespec kTlsPoll{5, 0};
 

@@ -2,10 +2,14 @@
 
 #include <cmath>
 
+#include "libs/api/runner_protocol.h"
 #include "libs/base/ids.h"
 
 namespace sandgate::gateway {
 namespace {
+
+// What the largest content needs as base64: no text may need more.
+constexpr size_t kMaxStoredText = (kMaxContentBytes + 2) / 3 * 4;
 
 // With its length, so that no two lists of parts have the same text.
 std::string Part(const std::string& text) {
@@ -42,6 +46,66 @@ void AddLimits(const SandboxLimits& limits, api::Json* spec) {
   if (limits.max_execution_time) run["timeoutSeconds"] = *limits.max_execution_time;
   if (limits.max_output_bytes) run["outputBytes"] = *limits.max_output_bytes;
   if (!run.empty()) (*spec)["limits"] = run;
+}
+
+// Bytes of the text in JSON as the API server stores it, where `<` costs six.
+size_t StoredBytes(std::string_view text) {
+  size_t bytes = text.size();
+  for (const char c : text) {
+    const bool short_escape = c == '\n' || c == '\t' || c == '\r' || c == '"' || c == '\\';
+    const bool long_escape =
+        static_cast<unsigned char>(c) < 0x20 || c == '<' || c == '>' || c == '&';
+    if (short_escape) {
+      bytes += 1;
+    } else if (long_escape) {
+      bytes += 5;
+    }
+  }
+  return bytes;
+}
+
+void AddOperation(const CodeExecute& call, api::Json* spec) {
+  (*spec)["operation"] = "Execute";
+  (*spec)["execute"] = {{"language", api::LanguageName(call.language)}, {"code", call.code}};
+  if (call.timeout) (*spec)["timeoutSeconds"] = *call.timeout;
+  if (call.network_enabled) (*spec)["network"] = NetworkOf(call);
+}
+
+void AddOperation(const InstallPackage& call, api::Json* spec) {
+  (*spec)["operation"] = "InstallPackage";
+  api::Json& install = (*spec)["installPackage"];
+  install = {{"package", call.package}};
+  if (!call.registry.empty()) install["registry"] = call.registry;
+}
+
+void AddOperation(const WriteFile& call, api::Json* spec) {
+  (*spec)["operation"] = "WriteFile";
+  api::Json& write = (*spec)["writeFile"];
+  write = {{"path", call.file_path}};
+  // Text stays text, for those who read it before they approve, unless it might not fit into etcd.
+  if (call.is_text && StoredBytes(call.content) <= kMaxStoredText) {
+    write["content"] = call.content;
+  } else {
+    write["contentBase64"] = api::Base64Encode(call.content);
+  }
+  if (call.append) write["append"] = true;
+  if (!call.mode.empty()) write["mode"] = call.mode;
+}
+
+void AddOperation(const ReadFile& call, api::Json* spec) {
+  (*spec)["operation"] = "ReadFile";
+  api::Json& read = (*spec)["readFile"];
+  read = {{"path", call.file_path}};
+  if (!call.encoding.empty()) read["encoding"] = call.encoding;
+}
+
+void AddOperation(const ListFiles& call, api::Json* spec) {
+  (*spec)["operation"] = "ListFiles";
+  api::Json& list = (*spec)["listFiles"];
+  list = api::Json::object();
+  if (!call.path.empty()) list["path"] = call.path;
+  if (call.limit) list["limit"] = *call.limit;
+  if (!call.cursor.empty()) list["cursor"] = call.cursor;
 }
 
 // The spec without what the API server or a later cancel writes.
@@ -81,18 +145,14 @@ api::Json SandboxFor(const CodeExecute& call, const std::string& name, const std
   return object;
 }
 
-api::Json ExecutionFor(const CodeExecute& call, const std::string& name, const std::string& ns,
+api::Json ExecutionFor(const ExecutionCall& call, const std::string& name, const std::string& ns,
                        const std::string& sandbox_name, const api::Requester& requester) {
   api::Json object = ObjectFor("Execution", name, ns);
   api::Json& spec = object["spec"];
-  spec = {{"sandboxName", sandbox_name},
-          {"operation", "Execute"},
-          {"requester", RequesterJson(requester)},
-          {"execute", {{"language", api::LanguageName(call.language)}, {"code", call.code}}}};
-  if (call.timeout) spec["timeoutSeconds"] = *call.timeout;
-  if (call.network_enabled) spec["network"] = NetworkOf(call);
+  spec = {{"sandboxName", sandbox_name}, {"requester", RequesterJson(requester)}};
+  std::visit([&spec](const auto& tool) { AddOperation(tool, &spec); }, call);
   api::Json limits = api::Json::object();
-  AddLimits(call.limits, &limits);
+  if (const auto* execute = std::get_if<CodeExecute>(&call)) AddLimits(execute->limits, &limits);
   const std::string asked = api::DumpJson(AskedFor(object)) + api::DumpJson(limits);
   object["metadata"]["annotations"] = {{kRequestAnnotation, base::Sha256Hex(asked)}};
   return object;

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "api-gateway/tool_request_logic.h"
+#include "api-gateway/tool_call.h"
 #include "libs/api/json.h"
 #include "libs/api/meta.h"
 
@@ -27,7 +27,8 @@ CallNames NamesFor(const std::string& ns, const std::string& username,
 // before 1.36 do not stamp it, all of them check it.
 api::Json SandboxFor(const CodeExecute& call, const std::string& name, const std::string& ns,
                      const api::Requester& requester);
-api::Json ExecutionFor(const CodeExecute& call, const std::string& name, const std::string& ns,
+// The named Sandbox of the call, or `sandbox_name` for one that names none.
+api::Json ExecutionFor(const ExecutionCall& call, const std::string& name, const std::string& ns,
                        const std::string& sandbox_name, const api::Requester& requester);
 
 // Whether `existing` is what `wanted` asked to create: the same spec (but for cancel and the

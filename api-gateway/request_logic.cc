@@ -4,7 +4,8 @@
 #include <charconv>
 
 #include "api-gateway/auth.h"
-#include "api-gateway/tool_request_logic.h"
+#include "api-gateway/parameters_logic.h"
+#include "api-gateway/tool_call.h"
 
 namespace sandgate::gateway {
 namespace {
@@ -29,8 +30,8 @@ std::string_view Trim(std::string_view text) {
 
 // The tools that metrics may name; anything else would let callers make labels.
 std::string ToolLabel(std::string_view tool) {
-  for (const char* known : {"code_execute", "code_destroy_sandbox"}) {
-    if (tool == known) return known;
+  for (const std::string_view known : kToolNames) {
+    if (tool == known) return std::string(known);
   }
   return "other_tool";
 }

@@ -1,5 +1,7 @@
 #include "api-gateway/result_logic.h"
 
+#include "api-gateway/tool_call.h"
+
 namespace sandgate::gateway {
 namespace {
 
@@ -68,29 +70,78 @@ const char* Waiting(api::ExecutionPhase phase) {
   return "";
 }
 
+void AddStreams(const api::ExecutionStatus& status, const WholeOutputs& whole, api::Json* result) {
+  (*result)["stdout"] = whole.out ? *whole.out : status.out.value_or("");
+  (*result)["stderr"] = whole.err ? *whole.err : status.err.value_or("");
+  // Where the rest of a long output cannot be had, what is shown is a part, and says so.
+  if (status.stdout_truncated || (status.stdout_ref && !whole.out)) {
+    (*result)["stdout_truncated"] = true;
+  }
+  if (status.stderr_truncated || (status.stderr_ref && !whole.err)) {
+    (*result)["stderr_truncated"] = true;
+  }
+  if (status.stdout_replaced) (*result)["stdout_replaced"] = true;
+  if (status.stderr_replaced) (*result)["stderr_replaced"] = true;
+}
+
+void AddExecute(const api::ExecutionStatus& status, const WholeOutputs& whole, api::Json* result) {
+  AddStreams(status, whole, result);
+  (*result)["exit_code"] = status.exit_code ? api::Json(*status.exit_code) : api::Json();
+  (*result)["execution_time"] =
+      static_cast<double>(status.execution_time_millis.value_or(0)) / 1000.0;
+}
+
+// A part of a file is no content: programs would take it for the whole.
+void AddContent(const api::ExecutionStatus& status, const WholeOutputs& whole, api::Json* result) {
+  (*result)["encoding"] = "text";
+  const bool partial =
+      status.stdout_truncated || status.stdout_replaced || (status.stdout_ref && !whole.out);
+  (*result)["content"] = partial ? "" : whole.out ? *whole.out : status.out.value_or("");
+  if (!partial || (*result)["success"] == false) return;
+  (*result)["success"] = false;
+  (*result)["error"] =
+      "ContentUnavailable: the file was read, but its whole content is not at "
+      "hand; read it again";
+}
+
+void AddFiles(const api::ExecutionStatus& status, api::Json* result) {
+  (void)status;
+  (*result)["files"] = api::Json::array();
+  (*result)["entries"] = api::Json::array();
+}
+
 }  // namespace
 
 api::Json ResultOf(const api::Execution& execution, const WholeOutputs& whole) {
   const api::ExecutionStatus& status = execution.status;
+  const api::ExecutionSpec& spec = execution.spec;
   const bool ended_well = status.phase == api::ExecutionPhase::kSucceeded;
   api::Json result;
   result["success"] = ended_well && status.exit_code.value_or(0) == 0;
-  result["sandbox_id"] = execution.spec.sandbox_name;
-  result["stdout"] = whole.out ? *whole.out : status.out.value_or("");
-  result["stderr"] = whole.err ? *whole.err : status.err.value_or("");
-  result["exit_code"] = status.exit_code ? api::Json(*status.exit_code) : api::Json();
-  result["execution_time"] = static_cast<double>(status.execution_time_millis.value_or(0)) / 1000.0;
+  result["sandbox_id"] = spec.sandbox_name;
   result["error"] = ErrorOf(status);
   result["execution"] = execution.meta.name;
-  // Where the rest of a long output cannot be had, what is shown is a part, and says so.
-  if (status.stdout_truncated || (status.stdout_ref && !whole.out)) {
-    result["stdout_truncated"] = true;
+  switch (spec.operation) {
+    case api::Operation::kExecute:
+      AddExecute(status, whole, &result);
+      break;
+    case api::Operation::kInstallPackage:
+      result["package"] = spec.package;
+      result["registry"] = spec.registry.empty() ? kDefaultRegistry : spec.registry;
+      AddStreams(status, whole, &result);
+      break;
+    case api::Operation::kWriteFile:
+      result["file_path"] = spec.path;
+      break;
+    case api::Operation::kReadFile:
+      result["file_path"] = spec.path;
+      AddContent(status, whole, &result);
+      break;
+    case api::Operation::kListFiles:
+      result["path"] = spec.path.empty() ? kDefaultPath : spec.path;
+      AddFiles(status, &result);
+      break;
   }
-  if (status.stderr_truncated || (status.stderr_ref && !whole.err)) {
-    result["stderr_truncated"] = true;
-  }
-  if (status.stdout_replaced) result["stdout_replaced"] = true;
-  if (status.stderr_replaced) result["stderr_replaced"] = true;
   return result;
 }
 
@@ -115,14 +166,12 @@ api::Json ProgressOf(const api::Execution& execution) {
   return progress;
 }
 
-api::Json SandboxNotFound(const std::string& sandbox_id) {
-  return {{"success", false},
-          {"sandbox_id", sandbox_id},
-          {"stdout", ""},
-          {"stderr", ""},
-          {"exit_code", nullptr},
-          {"execution_time", 0.0},
-          {"error", kSandboxNotFound}};
+api::Json SandboxNotFound(api::Execution asked) {
+  asked.status.phase = api::ExecutionPhase::kFailed;
+  asked.status.error = api::ExecutionError{"SandboxNotFound", ""};
+  api::Json result = ResultOf(asked);
+  result.erase("execution");
+  return result;
 }
 
 api::Json DestroyResult(const std::string& sandbox_id, bool destroyed) {

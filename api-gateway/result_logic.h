@@ -15,11 +15,16 @@ struct WholeOutputs {
   std::optional<std::string> out, err;
 };
 
-// Of a terminal Execution:
-//   success, sandbox_id, stdout, stderr, exit_code, execution_time, error   (the seed's)
-//   execution                                                               (the object's name)
-//   stdout_truncated, stderr_truncated, stdout_replaced, stderr_replaced    (only when true)
-// exit_code is null when nothing ran. `error` is one of the seed's texts or "Code: message".
+// Of a terminal Execution, in the shape of its own tool; every tool: success, sandbox_id, error,
+// execution (the object's name). Beside them:
+//   code_execute          stdout, stderr, exit_code (null when nothing ran), execution_time
+//   code_install_package  package, registry, stdout, stderr
+//   code_write_file       file_path
+//   code_read_file        file_path, content, encoding ("text", or "base64" of the exact bytes)
+//   code_list_files       path, files (names), entries (name, type, size, mtime), and where there
+//                         are more: truncated, next_cursor
+// and, only when true, stdout_truncated, stderr_truncated, stdout_replaced, stderr_replaced.
+// `error` is null, one of the seed's texts, or "Code: message".
 api::Json ResultOf(const api::Execution& execution, const WholeOutputs& whole = {});
 
 // A limit that the operator enforces is no result of the tool: 429. nullopt for anything else.
@@ -30,7 +35,7 @@ std::optional<CallError> LimitError(const api::Execution& execution);
 api::Json ProgressOf(const api::Execution& execution);
 
 // {success: false, sandbox_id, ..., error: "Sandbox not found"} for a call that was never made.
-api::Json SandboxNotFound(const std::string& sandbox_id);
+api::Json SandboxNotFound(api::Execution asked);
 api::Json DestroyResult(const std::string& sandbox_id, bool destroyed);
 
 }  // namespace sandgate::gateway

@@ -5,8 +5,8 @@
 
 namespace sandgate::gateway {
 
-// GET /v1/tools: {"tools": [{"name", "description", "parameters": <JSON Schema>}]}. The shape that
-// agent frameworks take as function definitions.
+// GET /v1/tools: {"tools": [{"name", "description", "parameters": <JSON Schema>, "result": <JSON
+// Schema>}]}. The shape that agent frameworks take as function definitions.
 const std::string& ToolListJson();
 
 // GET /openapi.json: OpenAPI 3.1.

@@ -1,8 +1,11 @@
 #include "api-gateway/tool_request_logic.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "api-gateway/body_reader.h"
+#include "api-gateway/file_request_logic.h"
+#include "api-gateway/parameters_logic.h"
 #include "libs/api/json.h"
 
 namespace sandgate::gateway {
@@ -10,25 +13,11 @@ namespace {
 
 constexpr size_t kMaxBodyDepth = 16;
 
-bool IsLowerAlnum(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
 api::Language ReadLanguage(BodyReader* reader) {
   const std::string name = reader->RequiredText("language", 64);
   const auto language = api::ParseLanguage(name);
   if (!language) reader->Fail("language", "must be python, javascript or shell");
   return language.value_or(api::Language::kPython);
-}
-
-std::string ReadSandboxId(BodyReader* reader, bool required) {
-  const std::string id =
-      required ? reader->RequiredText("sandbox_id", 253) : reader->OptionalText("sandbox_id", 253);
-  if (!id.empty() && !IsDnsLabel(id, kMaxSandboxName)) {
-    reader->Fail("sandbox_id",
-                 "must be a Sandbox's name: lower-case letters, digits and dashes, at most 52");
-  }
-  return id;
 }
 
 std::vector<std::string> ReadDomains(BodyReader* reader, bool network_enabled) {
@@ -87,42 +76,53 @@ std::variant<ToolCall, CallError> ParseDestroy(const api::Json& json) {
   return ToolCall(std::move(call));
 }
 
+// The registry's rules are the operator's; here only what no package has.
+std::string ReadPackage(BodyReader* reader) {
+  const std::string package = reader->RequiredText("package", kMaxPackageBytes);
+  const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  const char first = package.empty() ? 'a' : package[0];
+  const bool starts = first == '@' || (first >= '0' && first <= '9') ||
+                      (first >= 'A' && first <= 'Z') || (first >= 'a' && first <= 'z');
+  if (!starts || std::any_of(package.begin(), package.end(), control)) {
+    reader->Fail("package",
+                 "must be a name with an optional version, for example requests==2.31.0 or "
+                 "axios@1.6.0");
+  }
+  return package;
+}
+
+std::variant<ToolCall, CallError> ParseInstall(const api::Json& json) {
+  BodyReader reader(json);
+  InstallPackage call;
+  call.sandbox_id = ReadSandboxId(&reader, true);
+  call.package = ReadPackage(&reader);
+  call.registry = reader.OptionalText("registry", 253);
+  if (!call.registry.empty() && !IsDnsLabel(call.registry, kMaxRegistryBytes)) {
+    reader.Fail("registry", "must be a registry's name: pypi or npm");
+  }
+  if (auto error = reader.Finish()) return *error;
+  return ToolCall(std::move(call));
+}
+
+struct Tool {
+  std::string_view name;
+  std::variant<ToolCall, CallError> (*parse)(const api::Json& json);
+};
+
+constexpr Tool kTools[] = {
+    {"code_execute", ParseCodeExecute},  {"code_install_package", ParseInstall},
+    {"code_write_file", ParseWriteFile}, {"code_read_file", ParseReadFile},
+    {"code_list_files", ParseListFiles}, {"code_destroy_sandbox", ParseDestroy}};
+static_assert(std::size(kTools) == kToolNames.size());
+
 }  // namespace
 
-bool IsDnsLabel(std::string_view text, size_t max) {
-  if (text.empty() || text.size() > max) return false;
-  if (!IsLowerAlnum(text.front()) || !IsLowerAlnum(text.back())) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) { return IsLowerAlnum(c) || c == '-'; });
-}
-
-bool IsDomain(std::string_view text) {
-  if (text.size() > 253) return false;
-  if (text.starts_with("*.")) text.remove_prefix(2);
-  size_t labels = 0;
-  for (;;) {
-    const size_t dot = text.find('.');
-    const std::string_view label = text.substr(0, dot);
-    if (!IsDnsLabel(label, 63)) return false;
-    ++labels;
-    if (dot == std::string_view::npos) {
-      // The last label begins with a letter and has two characters: so no address is a domain.
-      return labels >= 2 && label.size() >= 2 && label[0] >= 'a' && label[0] <= 'z';
-    }
-    text.remove_prefix(dot + 1);
-  }
-}
-
 std::variant<ToolCall, CallError> ParseToolCall(std::string_view tool, std::string_view body) {
-  const bool execute = tool == "code_execute";
-  const bool destroy = tool == "code_destroy_sandbox";
-  for (const char* later :
-       {"code_install_package", "code_write_file", "code_read_file", "code_list_files"}) {
-    if (tool != later) continue;
-    return CallError{404, "ToolNotAvailable",
-                     std::string(later) + " is not in this version; GET /v1/tools lists what is",
-                     ""};
+  const Tool* found = nullptr;
+  for (const Tool& known : kTools) {
+    if (known.name == tool) found = &known;
   }
-  if (!execute && !destroy) {
+  if (found == nullptr) {
     return CallError{404, "UnknownTool", "there is no such tool; GET /v1/tools lists them", ""};
   }
   const base::Result<api::Json> json = api::ParseJson(body, kMaxBodyDepth);
@@ -134,7 +134,7 @@ std::variant<ToolCall, CallError> ParseToolCall(std::string_view tool, std::stri
     return CallError{400, "InvalidJson",
                      "the body must be a JSON object with the tool's parameters", ""};
   }
-  return execute ? ParseCodeExecute(*json) : ParseDestroy(*json);
+  return found->parse(*json);
 }
 
 }  // namespace sandgate::gateway

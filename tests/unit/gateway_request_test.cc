@@ -3,6 +3,7 @@
 
 #include "api-gateway/auth.h"
 #include "api-gateway/options.h"
+#include "api-gateway/parameters_logic.h"
 #include "api-gateway/request_logic.h"
 #include "api-gateway/tool_request_logic.h"
 #include "libs/api/json.h"
@@ -19,7 +20,7 @@ TEST(GatewayToolRequest, AFullCall) {
                     "max_execution_time":60,"max_output_bytes":1000}})");
   const auto* call = std::get_if<ToolCall>(&parsed);
   ASSERT_NE(call, nullptr) << std::get<CallError>(parsed).message;
-  const auto& execute = std::get<CodeExecute>(*call);
+  const auto& execute = std::get<CodeExecute>(std::get<ExecutionCall>(*call));
   EXPECT_EQ(execute.language, api::Language::kPython);
   EXPECT_EQ(execute.code, "print 1");
   EXPECT_EQ(execute.sandbox_id, "");
@@ -36,7 +37,7 @@ TEST(GatewayToolRequest, NullMeansAbsent) {
                           "network_enabled":null,"allowed_domains":null,"limits":null})");
   const auto* call = std::get_if<ToolCall>(&parsed);
   ASSERT_NE(call, nullptr);
-  EXPECT_EQ(std::get<CodeExecute>(*call).timeout, std::nullopt);
+  EXPECT_EQ(std::get<CodeExecute>(std::get<ExecutionCall>(*call)).timeout, std::nullopt);
 }
 
 struct BadBody {
@@ -108,7 +109,6 @@ std::vector<BadBody> BadBodies() {
       {"code_destroy_sandbox", "{}", 422, "sandbox_id", "is required"},
       {"code_destroy_sandbox", R"({"sandbox_id":""})", 422, "sandbox_id", "empty"},
       {"code_destroy_sandbox", R"({"sandbox_id":"a","force":true})", 422, "force", "parameter"},
-      {"code_write_file", "{}", 404, "", "not in this version"},
       {"code_teleport", "{}", 404, "", "no such tool"},
       {"", "{}", 404, "", "no such tool"},
   };

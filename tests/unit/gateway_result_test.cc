@@ -1,9 +1,6 @@
-// From an Execution to the seed's result object, and from a call to its objects.
+// From an Execution to the seed's result object.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
-#include "api-gateway/gunzip.h"
-#include "api-gateway/objects_logic.h"
 #include "api-gateway/result_logic.h"
 
 namespace sandgate::gateway {
@@ -114,97 +111,74 @@ TEST(GatewayResult, ProgressNamesTheApproval) {
   EXPECT_EQ(progress["execution"], "execution-1");
 }
 
-CodeExecute Call() {
-  CodeExecute call;
-  call.code = "print(1)";
-  return call;
+api::Execution EndedAs(api::Operation operation) {
+  api::Execution execution = Ended(api::ExecutionPhase::kSucceeded);
+  execution.spec.operation = operation;
+  execution.spec.path = "data/input.csv";
+  return execution;
 }
 
-TEST(GatewayObjects, WhatACallBecomes) {
-  CodeExecute call = Call();
-  call.timeout = 60;
-  call.network_enabled = true;
-  call.allowed_domains = {"files.example.com"};
-  call.limits.max_memory_mb = 1024;
-  call.limits.max_cpu_cores = 0.25;
-  call.limits.max_execution_time = 90;
-  const api::Requester who{"alice", "u1"};
-  EXPECT_EQ(SandboxFor(call, "s", "ns", who)["spec"],
-            api::Json({{"language", "python"},
-                       {"requester", {{"username", "alice"}, {"uid", "u1"}}},
-                       {"network", {{"enabled", true}, {"allowedDomains", {"files.example.com"}}}},
-                       {"resources", {{"memory", "1024Mi"}, {"cpu", "250m"}}},
-                       {"limits", {{"timeoutSeconds", 90}}}}));
-  const api::Json execution = ExecutionFor(call, "e", "ns", "s", who);
-  EXPECT_EQ(
-      execution["spec"],
-      api::Json({{"sandboxName", "s"},
-                 {"operation", "Execute"},
-                 {"requester", {{"username", "alice"}, {"uid", "u1"}}},
-                 {"execute", {{"language", "python"}, {"code", "print(1)"}}},
-                 {"timeoutSeconds", 60},
-                 {"network", {{"enabled", true}, {"allowedDomains", {"files.example.com"}}}}}));
-  api::Json stored = execution;
-  EXPECT_TRUE(api::Execution::FromJson(stored).ok());
+TEST(GatewayResult, AnInstall) {
+  api::Execution execution = EndedAs(api::Operation::kInstallPackage);
+  execution.spec.package = "requests==2.31.0";
+  execution.status.exit_code = 0;
+  execution.status.out = "Successfully installed requests-2.31.0\n";
+  EXPECT_EQ(ResultOf(execution), api::Json({{"success", true},
+                                            {"sandbox_id", "sandbox-1"},
+                                            {"package", "requests==2.31.0"},
+                                            {"registry", "pypi"},
+                                            {"stdout", "Successfully installed requests-2.31.0\n"},
+                                            {"stderr", ""},
+                                            {"error", nullptr},
+                                            {"execution", "execution-1"}}));
+  execution.spec.registry = "npm";
+  execution.status.phase = api::ExecutionPhase::kFailed;
+  execution.status.error = {"NetworkAccessRequired", "the sandbox has no network"};
+  const api::Json refused = ResultOf(execution);
+  EXPECT_EQ(refused["registry"], "npm");
+  EXPECT_EQ(refused["error"], "Network access required for package installation");
+  EXPECT_EQ(refused["success"], false);
 }
 
-TEST(GatewayObjects, NamesFollowTheKeyAndTheCaller) {
-  const CallNames one = NamesFor("ns", "alice", "k");
-  EXPECT_EQ(one.execution, NamesFor("ns", "alice", "k").execution);
-  EXPECT_EQ(one.new_sandbox, NamesFor("ns", "alice", "k").new_sandbox);
-  EXPECT_NE(one.execution, NamesFor("ns", "bob", "k").execution);
-  EXPECT_NE(one.execution, NamesFor("n", "salice", "k").execution);
-  EXPECT_NE(one.execution, NamesFor("ns", "alice", "K").execution);
-  EXPECT_NE(NamesFor("ns", "a", "").execution, NamesFor("ns", "a", "").execution);
-  EXPECT_TRUE(IsDnsLabel(one.execution, 63));
-  EXPECT_TRUE(IsDnsLabel(one.new_sandbox, 52));
-  EXPECT_EQ(one.new_sandbox.size(), std::string("sandbox-").size() + 12);
+TEST(GatewayResult, AWrittenFile) {
+  api::Execution execution = EndedAs(api::Operation::kWriteFile);
+  EXPECT_EQ(ResultOf(execution), api::Json({{"success", true},
+                                            {"sandbox_id", "sandbox-1"},
+                                            {"file_path", "data/input.csv"},
+                                            {"error", nullptr},
+                                            {"execution", "execution-1"}}));
+  execution.status.phase = api::ExecutionPhase::kFailed;
+  execution.status.error = {"DiskFull", "no space is left"};
+  EXPECT_EQ(ResultOf(execution)["success"], false);
+  EXPECT_EQ(ResultOf(execution)["error"], "DiskFull: no space is left");
 }
 
-TEST(GatewayObjects, TheSameRequest) {
-  const api::Requester who{"alice", ""};
-  const api::Json wanted = ExecutionFor(Call(), "e", "ns", "s", who);
-  api::Json stored = wanted;
-  stored["spec"]["requester"]["uid"] = "stamped";
-  stored["spec"]["cancel"] = true;
-  stored["metadata"]["uid"] = "x";
-  EXPECT_TRUE(SameRequest(stored, wanted));
-  CodeExecute other = Call();
-  other.code = "print(2)";
-  EXPECT_FALSE(SameRequest(stored, ExecutionFor(other, "e", "ns", "s", who)));
-  // Limits are the sandbox's, and still a part of the call.
-  other = Call();
-  other.limits.max_memory_mb = 64;
-  EXPECT_FALSE(SameRequest(stored, ExecutionFor(other, "e", "ns", "s", who)));
-  EXPECT_FALSE(SameRequest(stored, ExecutionFor(Call(), "e", "ns", "s", {"bob", ""})));
+TEST(GatewayResult, AReadFile) {
+  api::Execution execution = EndedAs(api::Operation::kReadFile);
+  execution.status.out = "Processing complete\n";
+  execution.status.err = "";
+  EXPECT_EQ(ResultOf(execution), api::Json({{"success", true},
+                                            {"sandbox_id", "sandbox-1"},
+                                            {"file_path", "data/input.csv"},
+                                            {"content", "Processing complete\n"},
+                                            {"encoding", "text"},
+                                            {"error", nullptr},
+                                            {"execution", "execution-1"}}));
 }
 
-std::string Gzip(const std::string& text) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, text.size()) + 64, '\0');
-  std::string in = text;
-  stream.next_in = reinterpret_cast<Bytef*>(in.data());
-  stream.avail_in = static_cast<uInt>(in.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-TEST(GatewayGunzip, OnlyTheWholeAndNothingElse) {
-  const std::string text(1'000'000, 'a');
-  const std::string packed = Gzip(text);
-  EXPECT_EQ(Gunzip(packed, text.size()), text);
-  EXPECT_EQ(Gunzip(Gzip(""), 0), "");
-  EXPECT_EQ(Gunzip(packed, text.size() - 1), std::nullopt);  // a bomb stops at its limit
-  EXPECT_EQ(Gunzip(packed, text.size() + 1), std::nullopt);
-  EXPECT_EQ(Gunzip(packed.substr(0, packed.size() - 1), text.size()), std::nullopt);
-  EXPECT_EQ(Gunzip(packed + "x", text.size()), std::nullopt);
-  EXPECT_EQ(Gunzip("not gzip", 8), std::nullopt);
-  EXPECT_EQ(Gunzip("", 0), std::nullopt);
+// A program would take a part for the whole.
+TEST(GatewayResult, APartOfAFileIsNoContent) {
+  api::Execution execution = EndedAs(api::Operation::kReadFile);
+  execution.status.out = "the first part";
+  execution.status.stdout_ref = api::OutputRef{{"m"}, "digest", 100};
+  const api::Json part = ResultOf(execution);
+  EXPECT_EQ(part["success"], false);
+  EXPECT_EQ(part["content"], "");
+  EXPECT_EQ(part["error"].get<std::string>().find("ContentUnavailable: "), 0U);
+  EXPECT_EQ(ResultOf(execution, {"all of it", std::nullopt})["content"], "all of it");
+  execution.status.stdout_ref.reset();
+  execution.status.stdout_truncated = true;
+  EXPECT_EQ(ResultOf(execution)["success"], false);
 }
 
 }  // namespace
