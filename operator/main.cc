@@ -3,10 +3,12 @@
 
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 
 #include "libs/base/log.h"
 #include "libs/http/health_server.h"
 #include "libs/rest/client.h"
+#include "operator/audit_command.h"
 #include "operator/operator.h"
 
 namespace sandgate::op {
@@ -97,6 +99,9 @@ int Run(const Options& options) {
 
 int main(int argc, char** argv) {
   using sandgate::op::Options;
+  if (argc > 1 && std::string_view(argv[1]) == "audit") {
+    return sandgate::op::AuditCommand({argv + 2, argv + argc}, std::cout, std::cerr);
+  }
   const auto parsed = sandgate::op::ParseOptions({argv + 1, argv + argc});
   if (const auto* problem = std::get_if<std::string>(&parsed)) {
     std::fprintf(stderr, "sandgate-operator: %s\n\n%s", problem->c_str(), sandgate::op::kUsage);

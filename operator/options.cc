@@ -12,6 +12,7 @@ namespace sandgate::op {
 
 const char kUsage[] =
     R"(usage: sandgate-operator [OPTION]...
+       sandgate-operator audit verify FILE [OPTION]...
 
 Runs what agents ask for in sandboxes, and asks a human first where the policy says so.
 
