@@ -14,6 +14,7 @@ namespace sandgate::http {
 // sandbox's carries SandboxUri(uid): pod addresses are reused, UIDs never.
 inline constexpr char kOperatorUri[] = "spiffe://sandgate.dev/operator";
 inline constexpr char kGatewayUri[] = "spiffe://sandgate.dev/gateway";
+inline constexpr char kEgressUri[] = "spiffe://sandgate.dev/egress";
 std::string SandboxUri(const std::string& sandbox_uid);
 
 // A certificate with its private key. `key_pem` is a secret: never log it, never pass it in argv.
