@@ -46,6 +46,9 @@ std::vector<Rule> MakeRules() {
            "writes an executable file (.sh, .py, .js, .exe, .bin)"),
       Make({"code_write_file"}, RiskLevel::kHigh, {Finds("content", R"(^(?:#!|\x7fELF))")},
            "writes a program (by its first bytes)"),
+      // Of any of the three that may run it; setuid and its kin stand before these digits.
+      Make({"code_write_file"}, RiskLevel::kHigh, {Finds("mode", R"([1357][0-7]{0,2}$)")},
+           "writes a file that may be executed (by its mode)"),
       Make({"code_read_file"}, RiskLevel::kMedium, {}, "reads a file"),
       Make({"code_list_files"}, RiskLevel::kMedium, {}, "lists files"),
   };

@@ -1,12 +1,9 @@
 #include "libs/policy/code_patterns.h"
 
-#include <re2/re2.h>
-#include <re2/set.h>
+#include <algorithm>
 
-#include <cstdlib>
-#include <memory>
-
-#include "libs/base/log.h"
+#include "libs/policy/code_matcher.h"
+#include "libs/policy/look_alikes.h"
 
 namespace sandgate::policy {
 namespace {
@@ -17,17 +14,15 @@ constexpr unsigned kShell = 4;
 // Names that mean the same wherever they stand: languages call each other.
 constexpr unsigned kAny = kPython | kJavaScript | kShell;
 
-struct CodePattern {
-  unsigned languages;
-  const char* name;
-  const char* regex;
-};
+constexpr char kLookAlikeName[] = "writes names in letters that only look like ASCII";
+// Counts up when look_alikes.cc changes what it finds.
+constexpr char kLookAlikeVersion[] = "1";
 
 // An argument of rm within one command, continuation lines included. The quotes are for
 // ["rm", "-rf", "/"], the brace and IFS for rm${IFS}-rf.
-#define RM R"(\brm\b(?:[^\n;|&]|\\\n)*)"
 #define MORE R"((?:[^\n;|&]|\\\n)*)"
 #define ARG R"((?:[\s"'}]|\$IFS))"
+#define BOTH ARG R"(-[a-zA-Z]*(?:[rR][a-zA-Z]*f|f[a-zA-Z]*[rR]))"
 #define RECURSIVE ARG R"((?:-[a-zA-Z]*[rR][a-zA-Z]*|--r[a-z]*))"
 #define FORCE ARG R"((?:-[a-zA-Z]*f[a-zA-Z]*|--f[a-z]*))"
 // What a download may be piped into, by any path and through sudo, env or xargs.
@@ -35,137 +30,119 @@ struct CodePattern {
   R"((?:(?:/[\w./-]*/)?(?:sudo|env|xargs|nohup|exec|command)\s+(?:-\S+\s+)*)*(?:/[\w./-]*/)?(?:(?:ba|z|da|k|c|tc|fi|a)?sh|python[0-9.]*|node|perl|ruby|php)\b)"
 // os.<these> start programs.
 #define OS_STARTS R"((?:system|popen[234]?|exec[lv]p?e?|spawn[lv]p?e?|posix_spawnp?))"
-// White space of Python, continuation lines included.
-#define GAP R"([\s\\]*)"
+#define OS_WORDS "system popen execl execv spawnl spawnv posix_spawn"
+// White space of Python: continuation lines, and comments inside brackets, included.
+#define GAP R"((?:[\s\\]|#[^\n]*\n)*)"
+#define SPACE R"([\s\\]+)"
+// White space of JavaScript (Unicode's in UTF-8), comments included.
+#define JS_GAP \
+  R"((?:[\s\x0b]|\xc2\xa0|\xef\xbb\xbf|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80|/\*(?:[^*]|\*+[^*/])*\*+/|//[^\n]*\n)*)"
+#define JS_DOT JS_GAP R"((?:\?\.|\.))" JS_GAP
 
+// Letters are those of ASCII; a pattern sees bytes (Latin-1), so that none hides behind bad UTF-8.
 constexpr CodePattern kPatterns[] = {
-    {kAny, "deletes recursively without asking (rm -rf)",
-     RM ARG R"(-[a-zA-Z]*(?:[rR][a-zA-Z]*f|f[a-zA-Z]*[rR]))"},
-    {kAny, "deletes recursively without asking (rm -r -f)", RM RECURSIVE MORE FORCE},
-    {kAny, "deletes recursively without asking (rm -f -r)", RM FORCE MORE RECURSIVE},
-    {kAny, "pipes a download into an interpreter (curl | sh)",
-     R"(\b(?:curl|wget)\b(?:[^\n]|\\\n)*\|&?\s*)" INTERPRETER},
-    {kAny, "runs a download (sh -c \"$(curl ...)\")",
-     R"((?:\b(?:(?:ba|z|da|k)?sh|eval|source|exec)\b|(?:^|[\s;&|])\.\s)[^\n]*(?:<\(|\$\(|`)\s*(?:curl|wget)\b)"},
+    {kAny, "deletes recursively without asking (rm -rf)", "rm", Before::kNoWord,
+     "rm\\b" MORE "(?:" BOTH "|" RECURSIVE MORE FORCE "|" FORCE MORE RECURSIVE ")", "", ""},
+    {kAny, "pipes a download into an interpreter (curl | sh)", "curl wget", Before::kNoWord,
+     R"((?:curl|wget)\b(?:[^\n]|\\\n)*\|&?\s*)" INTERPRETER, "", ""},
+    {kAny, "runs a download (sh -c \"$(curl ...)\")", "", Before::kAnything,
+     R"((?:\b(?:(?:ba|z|da|k)?sh|eval|source|exec)\b|(?:^|[\s;&|])\.\s)[^\n]*(?:<\(|\$\(|`)\s*(?:curl|wget)\b)",
+     "", "curl wget"},
 
-    {kAny, "starts programs (subprocess)", R"(subprocess)"},
-    {kAny, "starts programs (os.system and its kin)", R"(\bos)" GAP R"(\.)" GAP OS_STARTS R"(\b)"},
-    {kAny, "imports what starts programs from os",
-     R"(\bfrom[\s\\]+os[\s\\]+import\b(?:[^\n;(]|\\\n)*(?:\([^)]*)?\b)" OS_STARTS R"(\b)"},
-    {kAny, "imports everything from os",
-     R"(\bfrom[\s\\]+os[\s\\]+import)" GAP R"(\(?)" GAP R"(\*)"},
-    {kPython, "hides os behind another name",
-     R"(\bimport[\s\\]+(?:[\w., ]+,\s*)?os[\s\\]+as\b|\bgetattr\s*\(\s*os\b|\b(?:os|posix|sys\s*\.\s*modules)\s*\.\s*__dict__)"},
-    {kPython, "starts programs (pty, posix)",
-     R"(\bpty\s*\.\s*spawn\b|\b(?:import|from)[\s\\]+posix\b|\bposix\s*\.\s*)" OS_STARTS R"(\b)"},
-    {kAny, "imports by name (__import__)", R"(__import__)"},
-    {kPython, "imports by name (importlib)", R"(\bimport_module\s*\()"},
-    {kPython | kShell, "runs text as code (eval)", R"((?:^|[^.\w])eval)" GAP R"(\()"},
-    {kPython | kShell, "runs text as code (exec)", R"((?:^|[^.\w])exec)" GAP R"(\()"},
-    {kPython, "passes eval or exec on",
-     R"((?:[=(,\[:]|\breturn)\s*(?:eval|exec)\s*(?:[\n;#,)\]}]|$))"},
-    {kPython, "reaches eval and exec through builtins",
-     R"(__builtins__|\b(?:import|from)[\s\\]+(?:builtins|__builtin__)\b)"},
-    {kPython, "writes names in letters that only look like ASCII",
-     R"([\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{1D400}-\x{1D7FF}])"},
+    {kAny, "starts programs (subprocess)", "subprocess", Before::kAnything, "subprocess", nullptr,
+     ""},
+    {kAny, "starts programs (os.system and its kin)", "os", Before::kNoWord,
+     "os" GAP R"(\.)" GAP OS_STARTS R"(\b)", nullptr, OS_WORDS},
+    {kAny, "imports what starts programs from os", "from", Before::kNoWord,
+     "from" SPACE "os" SPACE R"(import\b(?:[^\n;(]|\\\n)*(?:\([^)]*)?\b)" OS_STARTS R"(\b)",
+     "from" SPACE "os" SPACE "import", OS_WORDS},
+    {kAny, "imports everything from os", "from", Before::kNoWord,
+     "from" SPACE "os" SPACE "import" GAP R"(\(?)" GAP R"(\*)", nullptr, ""},
+    {kPython, "hides os behind another name", "os", Before::kNoWord,
+     "os" SPACE "as" SPACE R"(\w+[ \t]*(?:[\n;,#)]|$))", nullptr, ""},
+    {kPython, "reaches into os by name", "getattr vars", Before::kNoWord,
+     R"((?:getattr|vars)\s*\()" GAP R"(os\b)", nullptr, ""},
+    {kPython, "reaches into os by name", "os posix sys", Before::kNoWord,
+     R"((?:os|posix|sys\s*\.\s*modules)\s*\.\s*__dict__)", nullptr, "__dict__"},
+    {kPython, "starts programs (pty, posix)", "pty posix import from", Before::kNoWord,
+     "pty" GAP R"(\.)" GAP R"(spawn\b|(?:import|from))" SPACE R"(posix\b|posix)" GAP
+     R"(\.)" GAP OS_STARTS R"(\b)",
+     nullptr, "pty posix"},
+    {kAny, "imports by name (__import__)", "__import__", Before::kAnything, "__import__", nullptr,
+     ""},
+    {kPython, "imports by name (importlib)", "import_module", Before::kNoWord,
+     "import_module" GAP R"(\()", nullptr, ""},
+    {kPython | kShell, "runs text as code (eval)", "eval", Before::kNoMember, "eval" GAP R"(\()",
+     nullptr, ""},
+    {kPython | kShell, "runs text as code (exec)", "exec", Before::kNoMember, "exec" GAP R"(\()",
+     nullptr, ""},
+    {kPython, "passes eval or exec on", "eval exec", Before::kPassed,
+     R"((?:eval|exec)\s*(?:[\n;#,)\]}]|$))", nullptr, ""},
+    {kPython, "reaches eval and exec through builtins", "__builtins__ import from",
+     Before::kAnything, "__builtins__|(?:import|from)" SPACE R"((?:builtins|__builtin__)\b)",
+     nullptr, "builtins __builtin"},
 
-    {kAny, "starts programs (child_process)", R"(child_process)"},
-    {kJavaScript, "starts programs (execSync and its kin)",
-     R"(\b(?:execSync|execFile|execFileSync|spawnSync)\s*\()"},
-    {kJavaScript, "runs text as code (eval)",
-     R"((?:^|[^.\w$])eval\s*(?:\?\.\s*)?\(|\b(?:globalThis|global|window|self)\s*(?:\?\.|\.)\s*eval\b|,\s*eval\s*\))"},
-    {kJavaScript, "passes eval on", R"([=(,\[:]\s*eval\s*(?:[\n;,)\]}]|$))"},
-    {kJavaScript, "runs text as code (Function, vm)",
-     R"(\bnew\s+Function\s*\(|\bvm\s*\.\s*(?:run\w+|Script|compileFunction)\b|['"](?:node:)?vm['"])"},
-    {kJavaScript, "reaches into the runtime (process.binding)",
-     R"(\bprocess\s*\.\s*(?:binding|_linkedBinding|dlopen)\b)"},
+    {kAny, "starts programs (child_process)", "child_process", Before::kAnything, "child_process",
+     nullptr, ""},
+    {kJavaScript, "starts programs (execSync and its kin)", "execSync execFile spawnSync",
+     Before::kNoWord, "(?:execSync|execFile|execFileSync|spawnSync)" JS_GAP R"(\()", nullptr, ""},
+    {kJavaScript, "runs text as code (eval)", "eval", Before::kNoMember,
+     "eval" JS_GAP R"((?:\?\.)" JS_GAP R"()?\()", nullptr, ""},
+    {kJavaScript, "runs text as code (eval)", "globalThis global window self", Before::kNoWord,
+     "(?:globalThis|global|window|self)(?:" JS_DOT R"(eval\b|)" JS_GAP
+     R"((?:\?\.)?\[\s*['"`]eval))",
+     nullptr, "eval"},
+    {kJavaScript, "passes eval on", "eval", Before::kPassed, R"(eval\s*(?:[\n;,)\]}]|$))", nullptr,
+     ""},
+    {kJavaScript, "runs text as code (Function)", "Function", Before::kNoMember,
+     "Function" JS_GAP R"(\()", nullptr, ""},
+    {kJavaScript, "runs text as code (Function)", "constructor", Before::kNoWord,
+     "constructor" JS_DOT "constructor" JS_GAP R"(\()", nullptr, ""},
+    {kJavaScript, "runs text as code (vm)", "vm", Before::kNoWord,
+     "vm" JS_DOT R"((?:run\w+|Script|compileFunction)\b)", nullptr, ""},
+    {kJavaScript, "runs text as code (vm)", R"('vm "vm `vm 'node: "node: `node:)",
+     Before::kAnything, R"(['"`](?:node:)?vm['"`])", nullptr, ""},
+    {kJavaScript, "reaches into the runtime (process.binding)", "process", Before::kNoWord,
+     "process" JS_DOT R"((?:binding|_linkedBinding|dlopen)\b)", nullptr,
+     "binding _linkedBinding dlopen"},
+    {kJavaScript, "writes names in escapes", R"(\u00 \u{)", Before::kAnything,
+     R"(\\u(?:00[4-7]|\{0*[4-7])[0-9a-fA-F])", nullptr, ""},
 
-    {kShell, "runs text as code (eval)", R"((?:^|[\s;&|({`!])(?:builtin\s+|command\s+)?eval\s)"},
+    {kShell, "runs text as code (eval)", "eval", Before::kShellWord,
+     R"(eval['"]?(?:\s|\\\n|\$\{?IFS))", nullptr, ""},
 };
 
-constexpr size_t kPatternCount = sizeof(kPatterns) / sizeof(kPatterns[0]);
-
-unsigned MaskOf(api::Language language) {
+const CodeMatcher& MatcherOf(api::Language language) {
+  static const CodeMatcher python(kPatterns, kPython);
+  static const CodeMatcher javascript(kPatterns, kJavaScript);
+  static const CodeMatcher shell(kPatterns, kShell);
   switch (language) {
     case api::Language::kPython:
-      return kPython;
+      return python;
     case api::Language::kJavaScript:
-      return kJavaScript;
+      return javascript;
     case api::Language::kShell:
-      return kShell;
+      return shell;
   }
-  return kAny;
+  return shell;
 }
-
-// One language's patterns, compiled both ways: together to see which are there, alone to see where.
-class Matcher {
- public:
-  explicit Matcher(unsigned mask) : set_(Options(8 << 20), re2::RE2::UNANCHORED) {
-    for (const CodePattern& pattern : kPatterns) {
-      if ((pattern.languages & mask) == 0) continue;
-      auto regex = std::make_unique<re2::RE2>(pattern.regex, Options(1 << 20));
-      const int index = set_.Add(pattern.regex, nullptr);
-      // The table is ours: a pattern that does not compile is a bug that every test would meet.
-      if (!regex->ok() || index != static_cast<int>(alone_.size())) std::abort();
-      names_.push_back(pattern.name);
-      alone_.push_back(std::move(regex));
-    }
-    if (!set_.Compile()) std::abort();
-  }
-
-  std::vector<CodeFinding> Find(const std::string& code) const {
-    std::vector<int> indexes;
-    re2::RE2::Set::ErrorInfo error{};
-    if (!set_.Match(code, &indexes, &error)) {
-      if (error.kind == re2::RE2::Set::kNoError) return {};
-      // Out of memory for all at once: look for each alone rather than for none.
-      indexes.clear();
-      for (size_t i = 0; i < alone_.size(); ++i) indexes.push_back(static_cast<int>(i));
-    }
-    std::vector<CodeFinding> findings;
-    for (const int index : indexes) {
-      const auto at = static_cast<size_t>(index);
-      re2::StringPiece found;
-      if (alone_[at]->Match(code, 0, code.size(), re2::RE2::UNANCHORED, &found, 1)) {
-        findings.push_back({names_[at], static_cast<size_t>(found.data() - code.data())});
-      }
-    }
-    return findings;
-  }
-
- private:
-  static re2::RE2::Options Options(int64_t memory) {
-    re2::RE2::Options options;
-    options.set_max_mem(memory);
-    options.set_log_errors(false);
-    return options;
-  }
-
-  re2::RE2::Set set_;
-  std::vector<std::unique_ptr<re2::RE2>> alone_;
-  std::vector<const char*> names_;
-};
 
 }  // namespace
 
 std::vector<CodeFinding> FindDangerousCode(api::Language language, const std::string& code) {
-  static const Matcher python(kPython);
-  static const Matcher javascript(kJavaScript);
-  static const Matcher shell(kShell);
-  switch (MaskOf(language)) {
-    case kPython:
-      return python.Find(code);
-    case kJavaScript:
-      return javascript.Find(code);
-    default:
-      return shell.Find(code);
+  std::vector<CodeFinding> findings = MatcherOf(language).Find(code);
+  if (language == api::Language::kPython) {
+    const size_t at = FindLookAlike(code);
+    if (at != std::string_view::npos) findings.push_back({kLookAlikeName, {at}});
   }
+  return findings;
 }
 
 std::string CodePatternsCanonical() {
-  std::string text = std::to_string(kPatternCount);
+  std::string text = std::string(kLookAlikeName) + kLookAlikeVersion;
   for (const CodePattern& pattern : kPatterns) {
-    text += "\n" + std::to_string(pattern.languages) + " " + pattern.name + " " + pattern.regex;
+    text += "\n" + std::to_string(pattern.languages) + " " + pattern.name + " " +
+            std::to_string(static_cast<int>(pattern.before)) + " " + pattern.regex;
   }
   return text;
 }

@@ -1,4 +1,4 @@
-// The seed's "Dangerous Code Pattern Detection". A signal for the approver, never the isolation:
+// The seed's "Dangerous Code Pattern Detection". A signal for the approver and never the isolation:
 // code can always be written so that no pattern sees it (strings put together at run time). What
 // holds such code is the sandbox.
 #pragma once
@@ -12,12 +12,16 @@
 namespace sandgate::policy {
 
 struct CodeFinding {
-  std::string name;  // "os.system and its kin start a shell"
-  size_t position;   // in the code, in bytes
+  // As many places of one pattern as are told.
+  static constexpr size_t kMaxPlaces = 8;
+
+  std::string name;               // "starts programs (os.system and its kin)"
+  std::vector<size_t> positions;  // in the code, in bytes; ascending, at least one
 };
 
-// Every pattern found, each once, at its first place. Linear in the code's size: one pass over all
-// patterns together, then one for each that was found. Thread-safe.
+// Every pattern found, with its first places. Linear in the code's size: one pass for the words
+// that patterns begin with, then each pattern where its words stand. Bytes that are no UTF-8 are
+// bytes like others. Thread-safe.
 std::vector<CodeFinding> FindDangerousCode(api::Language language, const std::string& code);
 
 // Names and patterns: part of the policy's revision, so that a new version of them is seen.

@@ -6,6 +6,7 @@
 #include "libs/policy/builtin_rules.h"
 #include "libs/policy/code_patterns.h"
 #include "libs/policy/loader.h"
+#include "libs/policy/utf8.h"
 #include "libs/policy/yaml_reader.h"
 
 namespace sandgate::policy {
@@ -87,6 +88,17 @@ std::string Cut(std::string text, size_t size) {
   return text;
 }
 
+// The call with one '?' for each byte that is no UTF-8; nullopt when there is none.
+std::optional<Call> WithUtf8(const Call& call) {
+  std::optional<Call> mended;
+  for (const auto& [name, value] : call.parameters) {
+    if (IsUtf8(value)) continue;
+    if (!mended) mended = call;
+    mended->parameters[name] = WithoutBadUtf8(value);
+  }
+  return mended;
+}
+
 void AddDangerousCode(const Call& call, std::vector<Match>* matches) {
   const auto code = call.parameters.find("code");
   const auto name = call.parameters.find("language");
@@ -97,7 +109,7 @@ void AddDangerousCode(const Call& call, std::vector<Match>* matches) {
        FindDangerousCode(language.value_or(api::Language::kShell), code->second)) {
     matches->push_back(
         {api::RiskLevel::kCritical, DefaultTimeout(api::RiskLevel::kCritical),
-         "CRITICAL: " + finding.name + " (" + LineAt(code->second, finding.position) + ")"});
+         "CRITICAL: " + finding.name + " (" + LinesAt(code->second, finding.positions) + ")"});
   }
 }
 
@@ -109,7 +121,10 @@ class LoadedPolicy : public Policy {
   const SandboxSettings& sandbox() const override { return settings_.sandbox; }
   const std::string& revision() const override { return revision_; }
 
-  Assessment Assess(const Call& call) const override {
+  Assessment Assess(const Call& given) const override {
+    // A pattern's `.` stands for a character: what is no UTF-8 must not be a hole in it.
+    const std::optional<Call> mended = WithUtf8(given);
+    const Call& call = mended ? *mended : given;
     std::vector<Match> matches;
     if (settings_.hitl.default_rules) {
       AddDangerousCode(call, &matches);

@@ -55,21 +55,28 @@ bool Meets(const Condition& condition, const std::string& value, size_t* positio
   return true;
 }
 
-// True when the condition holds; *evidence names the line of a found pattern.
+// Where the pattern was found: the line of a long text, or the parameter as it is.
+std::string Evidence(const std::string& param, const std::string& value, size_t position) {
+  const std::string line = LineAt(value, position);
+  if (param == "code" || param == "content") return line;
+  return param + line.substr(line.find(':'));
+}
+
+// True when the condition holds; *evidence gets what a pattern found.
 bool Holds(const Condition& condition, const Call& call, bool relaxes, std::string* evidence) {
   const std::vector<std::string> values = ValuesOf(call, condition.param);
   if (values.empty()) return !relaxes && IsNegative(condition.op);
   bool all = true;
   bool any = false;
+  bool told = false;
   for (const std::string& value : values) {
     size_t position = std::string::npos;
     const bool meets = Meets(condition, value, &position);
     all = all && meets;
     any = any || meets;
-    if (meets && position != std::string::npos && evidence->empty()) {
-      *evidence = condition.param == "code" || condition.param == "content"
-                      ? LineAt(value, position)
-                      : condition.param;
+    if (meets && position != std::string::npos && !told) {
+      *evidence += (evidence->empty() ? "" : "; ") + Evidence(condition.param, value, position);
+      told = true;
     }
   }
   return relaxes ? all : any;
@@ -119,7 +126,7 @@ const std::vector<std::string>& ParametersOf(const std::string& tool) {
       {"code_execute",
        {"language", "code", "sandbox_id", "timeout", "network_enabled", "allowed_domains"}},
       {"code_install_package", {"sandbox_id", "package", "registry", "network_enabled"}},
-      {"code_write_file", {"sandbox_id", "file_path", "content"}},
+      {"code_write_file", {"sandbox_id", "file_path", "content", "mode", "append"}},
       {"code_read_file", {"sandbox_id", "file_path"}},
       {"code_list_files", {"sandbox_id", "path"}},
       {"code_destroy_sandbox", {"sandbox_id"}},
@@ -127,26 +134,6 @@ const std::vector<std::string>& ParametersOf(const std::string& tool) {
   static const std::vector<std::string> none;
   const auto found = parameters.find(tool);
   return found == parameters.end() ? none : found->second;
-}
-
-std::shared_ptr<const re2::RE2> CompilePattern(const std::string& pattern, std::string* problem) {
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  options.set_max_mem(kMaxPatternMemory);
-  auto regex = std::make_shared<const re2::RE2>(pattern, options);
-  if (regex->ok()) return regex;
-  const auto contains = [&](const char* what) { return pattern.find(what) != std::string::npos; };
-  *problem = "RE2 cannot use this pattern: " + regex->error();
-  if (contains("(?=") || contains("(?!") || contains("(?<=") || contains("(?<!")) {
-    *problem +=
-        ". Look-ahead and look-behind are not supported, since they can take forever on hostile "
-        "input; write two conditions instead, one with matches and one with notMatches";
-  } else if (regex->error_code() == re2::RE2::ErrorBadEscape) {
-    *problem += ". Back-references and this escape are not supported; list the alternatives as a|b";
-  } else if (regex->error_code() == re2::RE2::ErrorPatternTooLarge) {
-    *problem += ". Use smaller repetition counts, or several rules";
-  }
-  return nullptr;
 }
 
 std::optional<Match> Apply(const Rule& rule, const Call& call) {
@@ -186,6 +173,20 @@ std::string LineAt(const std::string& text, size_t position) {
   }
   const size_t first = std::min(line.find_first_not_of(' '), line.size());
   return "line " + std::to_string(number) + ": " + line.substr(first);
+}
+
+std::string LinesAt(const std::string& text, const std::vector<size_t>& positions) {
+  std::string told = LineAt(text, positions.front());
+  const auto number = [](const std::string& line) { return line.substr(0, line.find(':')); };
+  std::string last = number(told);
+  std::string others;
+  for (const size_t position : positions) {
+    std::string mine = number(LineAt(text, position));
+    if (mine == last) continue;
+    last = std::move(mine);
+    others += (others.empty() ? "; also " : ", ") + last;
+  }
+  return told + others;
 }
 
 }  // namespace sandgate::policy

@@ -66,5 +66,7 @@ std::optional<Match> Apply(const Rule& rule, const Call& call);
 // `text` around `position`: one line with its number, cut, with nothing in it that could play
 // tricks on a terminal. For reasons that a human reads.
 std::string LineAt(const std::string& text, size_t position);
+// The line of the first position, and the numbers of the others' lines.
+std::string LinesAt(const std::string& text, const std::vector<size_t>& positions);
 
 }  // namespace sandgate::policy

@@ -75,6 +75,16 @@ TEST(PolicyAssess, TheSeedsRiskLevels) {
                                "\x7f"
                                "ELF\x02"}}),
        RiskLevel::kHigh, 60, true},
+      {Of("code_write_file", {{"file_path", "tool"}, {"content", ""}, {"mode", "0755"}}),
+       RiskLevel::kHigh, 60, true},
+      {Of("code_write_file", {{"file_path", "tool"}, {"content", ""}, {"mode", "645"}}),
+       RiskLevel::kHigh, 60, true},
+      {Of("code_write_file", {{"file_path", "tool"}, {"content", ""}, {"mode", "4710"}}),
+       RiskLevel::kHigh, 60, true},
+      {Of("code_write_file", {{"file_path", "notes"}, {"content", ""}, {"mode", "0644"}}),
+       RiskLevel::kMedium, 120, true},
+      {Of("code_write_file", {{"file_path", "notes"}, {"content", ""}, {"mode", "1600"}}),
+       RiskLevel::kMedium, 120, true},
       {Of("code_write_file", {{"file_path", "notes.py.txt"}, {"content", ""}}), RiskLevel::kMedium,
        120, true},
       {Of("code_read_file", {{"file_path", "x.py"}}), RiskLevel::kMedium, 120, true},
@@ -222,6 +232,43 @@ TEST(PolicyAssess, AllConditionsMustHold) {
   EXPECT_EQ(risk("open"), RiskLevel::kCritical);
   EXPECT_EQ(risk("open close"), RiskLevel::kHigh);
   EXPECT_EQ(risk("close"), RiskLevel::kHigh);
+}
+
+// Every pattern of a rule shows what it found, whichever parameter it is about.
+TEST(PolicyAssess, EveryMatchIsAReasonWithItsLine) {
+  const auto policy = LoadOrDie(R"yaml(
+security:
+  hitl:
+    default_rules: false
+    rules:
+    - tools: [code_write_file]
+      risk: HIGH
+      conditions: [{param: file_path, matches: '^etc/'}, {param: content, matches: 'token'},
+                   {param: mode, in: ['0600']}, {param: append, equals: 'true'}]
+      description: writes a secret
+)yaml");
+  const Assessment assessment = policy->Assess(Of(
+      "code_write_file",
+      {{"file_path", "etc/x"}, {"content", "a\nb token c"}, {"mode", "0600"}, {"append", "true"}}));
+  EXPECT_THAT(assessment.reasons,
+              testing::ElementsAre("HIGH: writes a secret (file_path: etc/x; line 2: b token c)"));
+}
+
+// A byte that is no UTF-8 is one that `.` stands for: no hole in a pattern.
+TEST(PolicyAssess, BadUtf8HidesNothing) {
+  const auto policy = LoadOrDie(
+      "security: {hitl: {rules: [{tools: [code_write_file], risk: CRITICAL, conditions: [{param: "
+      "content, matches: 'a.b'}]}]}}");
+  for (const char* content : {"a\xff"
+                              "b",
+                              "a\xc3"
+                              "b",
+                              "a\xed\xa0\x80 a\x80"
+                              "b"}) {
+    EXPECT_EQ(
+        policy->Assess(Of("code_write_file", {{"file_path", "x"}, {"content", content}})).risk,
+        RiskLevel::kCritical);
+  }
 }
 
 TEST(PolicyAssess, ReasonsAreBounded) {

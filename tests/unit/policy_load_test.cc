@@ -42,6 +42,16 @@ security:
     auto_approve_low_risk: true
 )";
 
+// The seed's custom rule, with the keys of its HITLRule, below that file.
+constexpr char kSeedRule[] = R"yaml(    rules:
+      - tools: ["code_execute"]
+        risk: HIGH
+        conditions:
+          - {"param": "code", "matches": '(?i)crypto|bitcoin|mining'}
+        timeout: 30
+        description: "Code mentioning cryptocurrency (suspicious)"
+)yaml";
+
 TEST(PolicyLoad, TheSeedsConfiguration) {
   const auto loaded = Policy::Load(kSeedConfig, "harombe.yaml");
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
@@ -64,6 +74,22 @@ TEST(PolicyLoad, TheSeedsConfiguration) {
   EXPECT_EQ(sandbox.images.at(api::Language::kPython), "python:3.11-slim");
   EXPECT_EQ(sandbox.images.at(api::Language::kJavaScript), "node:20-slim");
   EXPECT_EQ(sandbox.images.at(api::Language::kShell), "bash:5.2");
+}
+
+TEST(PolicyLoad, TheSeedsConfigurationWithItsCustomRule) {
+  const auto loaded = Policy::Load(std::string(kSeedConfig) + kSeedRule, "harombe.yaml");
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  const Call call{"code_execute", {{"language", "python"}, {"code", "print('Mining')"}}, false};
+  const Assessment assessment = (*loaded)->Assess(call);
+  EXPECT_EQ(assessment.risk, api::RiskLevel::kHigh);
+  EXPECT_EQ(assessment.timeout.count(), 30);
+  ASSERT_EQ(assessment.reasons.size(), 2U);
+  EXPECT_EQ(assessment.reasons[1],
+            "HIGH: Code mentioning cryptocurrency (suspicious) (line 1: print('Mining'))");
+  // Levels in the seed's other spelling, that of its enum's values.
+  std::string lower = std::string(kSeedConfig) + kSeedRule;
+  lower.replace(lower.find("risk: HIGH"), 10, "risk: high");
+  EXPECT_EQ((*Policy::Load(lower, "harombe.yaml"))->revision(), (*loaded)->revision());
 }
 
 TEST(PolicyLoad, AnEmptyFileMeansTheDefaults) {
@@ -202,11 +228,101 @@ const Bad kBad[] = {
      {"p.yaml:7", "\"param\""}},
 };
 
+// One condition in the first rule, on line 7, and what has to stand there instead.
+struct BadCondition {
+  const char* condition;
+  const char* says;
+};
+
+const BadCondition kBadConditions[] = {
+    {"{param: code, matches: 'a(?!b)'}", "notMatches"},
+    {"{param: code, matches: '(?<=a)b'}", "notMatches"},
+    {"{param: code, matches: '(?P<q>a)(?P=q)'}", "RE2 cannot"},
+    {"{param: code, matches: '(a)\\k<1>'}", "a|b"},
+    {"{param: code, matches: '(?>a)'}", "leave out the ?>"},
+    {"{param: code, matches: 'a++'}", "second +"},
+    {"{param: code, matches: '(a)?(?(1)b|c)'}", "several rules"},
+    {"{param: code, matches: '(?R)'}", "several rules"},
+    {"{param: code, matches: '(?<word>a)'}", "(?:...)"},
+    {"{param: code, matches: '(?#why)a'}", "YAML"},
+    {"{param: code, matches: '(?x)a b'}", "flags are i, m, s and U"},
+    {"{param: code, matches: '\\u0041'}", "\\x{2014}"},
+    {"{param: code, matches: 'a\\Z'}", "\\z"},
+    {"{param: code, matches: '\\h+'}", "[ \\t]"},
+    {"{param: code, matches: '[a'}", "missing"},
+    {"{param: code, matches: '[z-a]'}", "range"},
+    {"{param: code, matches: 'a)'}", "put a \\"},
+    {"{param: code, matches: '*.py'}", "put a \\"},
+    {"{param: code, matches: 'C:\\my'}", "put a \\"},
+    {"{param: code, matches: 'a{1001}'}", "at most 1000"},
+    {"{param: code, matches: ''}", "must not be empty"},
+    {"{param: code, matches: [a]}", "must be a text, not a list"},
+    {"{param: code, matches: {a: b}}", "must be a text, not a mapping"},
+    {"{param: code, match: a}", "here stand only: param, matches, notMatches, equals, in, notIn"},
+    {"{param: code, not_matches: a}", "here stand only"},
+    {"{param: code, equals: }", "exactly one of"},
+    {"{param: code, in: a}", "must be a list, not a single value"},
+    {"{param: code, in: [[a]]}", "must be a text, not a list"},
+    {"{param: [code], equals: a}", "must be a text, not a list"},
+    {"{param: package, equals: a}", "is no parameter of the rule's tools; they have language"},
+    {"{param: mode, equals: '0755'}", "is no parameter"},
+    {"code", "must be a mapping"},
+};
+
+TEST(PolicyLoad, EveryMistakeInAConditionIsNamed) {
+  for (const BadCondition& bad : kBadConditions) {
+    const auto loaded = Policy::Load(
+        "security:\n  hitl:\n    rules:\n    - tools: [code_execute]\n      risk: HIGH\n      "
+        "conditions:\n      - " +
+            std::string(bad.condition) + "\n",
+        "p.yaml");
+    ASSERT_FALSE(loaded.ok()) << bad.condition;
+    const std::string& message = loaded.status().message();
+    EXPECT_EQ(message.rfind("p.yaml:7: security.hitl.rules[0].conditions[0]", 0), 0U) << message;
+    EXPECT_NE(message.find(bad.says), std::string::npos) << bad.condition << "\n  " << message;
+  }
+}
+
 TEST(PolicyLoad, EveryMistakeIsNamed) {
   for (const Bad& bad : kBad) {
     const auto loaded = Policy::Load(bad.yaml, "p.yaml");
     ASSERT_FALSE(loaded.ok()) << bad.yaml;
     EXPECT_EQ(loaded.status().code(), base::Code::kInvalidArgument);
+    for (const char* part : bad.says) {
+      EXPECT_NE(loaded.status().message().find(part), std::string::npos)
+          << bad.yaml << "  says:  " << loaded.status().message() << "\n  not:   " << part;
+    }
+  }
+}
+
+const Bad kBadRules[] = {
+    {"    - tools: code_execute\n      risk: HIGH\n",
+     {"p.yaml:4: security.hitl.rules[0].tools", "must be a list"}},
+    {"    - tools: [code_execute]\n      risk: HIGH\n    - tools: [code_execute]\n      risk: X\n",
+     {"p.yaml:7: security.hitl.rules[1].risk"}},
+    {"    - tools: [code_execute]\n      risk: ''\n", {"p.yaml:5", "must not be empty"}},
+    {"    - tools: [code_execute]\n      risk: [HIGH]\n", {"p.yaml:5", "not a list"}},
+    {"    - tools: [code_execute]\n      risk: HIGH\n      timeout: 30s\n",
+     {"p.yaml:6", "whole number", "\"30s\""}},
+    {"    - tools: [code_execute]\n      risk: HIGH\n      timeout: 86401\n", {"1 to 86400"}},
+    {"    - tools: [code_execute]\n      risk: HIGH\n      timeout: -1\n", {"1 to 86400"}},
+    {"    - tools: [code_execute]\n      risk: HIGH\n      description: ''\n",
+     {"p.yaml:6: security.hitl.rules[0].description", "empty"}},
+    {"    - tools: [code_execute]\n      risk: HIGH\n      conditions: {param: code}\n",
+     {"p.yaml:6: security.hitl.rules[0].conditions", "must be a list, not a mapping"}},
+    {"    - tools: [code_execute]\n      risk: HIGH\n      risk: LOW\n",
+     {"p.yaml:6: security.hitl.rules[0].risk: stands twice"}},
+    {"    - code_execute\n", {"p.yaml:4: security.hitl.rules[0]", "must be a mapping"}},
+    {"    -\n", {"security.hitl.rules[0]", "needs the key \"tools\""}},
+    {"    - tools: [code_execute, code_destroy_sandbox]\n      risk: MEDIUM\n",
+     {"p.yaml:4: security.hitl.rules[0]", "always LOW", "take it out"}},
+};
+
+TEST(PolicyLoad, EveryMistakeInARuleIsNamed) {
+  for (const Bad& bad : kBadRules) {
+    const auto loaded =
+        Policy::Load(std::string("security:\n  hitl:\n    rules:\n") + bad.yaml, "p.yaml");
+    ASSERT_FALSE(loaded.ok()) << bad.yaml;
     for (const char* part : bad.says) {
       EXPECT_NE(loaded.status().message().find(part), std::string::npos)
           << bad.yaml << "  says:  " << loaded.status().message() << "\n  not:   " << part;
@@ -224,6 +340,19 @@ TEST(PolicyLoad, SizesAreLimited) {
   std::string rules = "security:\n  hitl:\n    rules:\n";
   for (int i = 0; i < 257; ++i) rules += "    - {tools: [code_execute], risk: LOW}\n";
   refused(rules, "at most 256");
+  const std::string rule =
+      "security: {hitl: {rules: [{tools: [code_execute], risk: LOW, conditions: [";
+  std::string conditions, values, hosts;
+  for (int i = 0; i < 33; ++i) conditions += "{param: code, equals: a}, ";
+  refused(rule + conditions + "]}]}}", "at most 32");
+  for (int i = 0; i < 257; ++i) values += "v" + std::to_string(i) + ", ";
+  refused(rule + "{param: code, in: [" + values + "]}]}]}}", "at most 256");
+  refused("security: {hitl: {rules: [{tools: [code_execute], risk: LOW, description: '" +
+              std::string(513, 'd') + "'}]}}",
+          "at most 512");
+  for (int i = 0; i < 65; ++i) hosts += "h" + std::to_string(i) + ", ";
+  refused("security: {sandbox: {network: {allowed_registries: {pypi: [" + hosts + "]}}}}",
+          "at most 64");
   refused(
       "security: {hitl: {rules: [{tools: [code_execute], risk: LOW, conditions: [{param: code, "
       "matches: '" +
