@@ -17,7 +17,9 @@ base::Status CheckExecution(const api::Execution& execution) {
   if (!status.claim) return No("the Execution has no claim");
   if (execution.spec.cancel) return No("the Execution is cancelled");
   if (execution.meta.deleting()) return No("the Execution is being deleted");
-  if (execution.spec.operation != api::Operation::kExecute) return No("the operation is unknown");
+  if (execution.spec.operation == api::Operation::kInstallPackage) {
+    return No("packages are not installed yet");
+  }
   if (execution.spec.network_enabled) return No("there is no network to grant");
   return base::Status::Ok();
 }
@@ -36,6 +38,26 @@ base::Status CheckSandbox(const api::Execution& execution, const api::Sandbox& s
     return No("the claim is for another start of the runner");
   }
   return base::Status::Ok();
+}
+
+api::RunRequest RequestFor(const api::Execution& execution, const api::EffectiveLimits& limits) {
+  const api::ExecutionSpec& spec = execution.spec;
+  api::RunRequest request;
+  request.boot_id = execution.status.claim->runner_boot_id;
+  request.operation = spec.operation;
+  request.language = spec.language;
+  request.code = spec.code;
+  request.timeout_millis = TimeoutSeconds(spec, limits) * 1000;
+  request.grace_millis = kKillGrace.count();
+  request.memory_bytes = limits.memory_bytes;
+  request.output_bytes = limits.output_bytes;
+  request.path = spec.path;
+  request.content = spec.content;
+  request.append = spec.append;
+  request.mode = api::ParseFileMode(spec.mode);
+  request.limit = spec.limit.value_or(api::kDefaultListLimit);
+  request.cursor = spec.cursor;
+  return request;
 }
 
 }  // namespace
@@ -61,14 +83,7 @@ base::Result<Admitted> Admit(const api::Execution& execution, const api::Sandbox
   admitted.claim_ = *execution.status.claim;
   admitted.sandbox_uid_ = sandbox.meta.uid;
   admitted.pod_ip_ = sandbox.status.pod_ip;
-  admitted.request_ = {.boot_id = execution.status.claim->runner_boot_id,
-                       .operation = execution.spec.operation,
-                       .language = execution.spec.language,
-                       .code = execution.spec.code,
-                       .timeout_millis = TimeoutSeconds(execution.spec, limits) * 1000,
-                       .grace_millis = kKillGrace.count(),
-                       .memory_bytes = limits.memory_bytes,
-                       .output_bytes = limits.output_bytes};
+  admitted.request_ = RequestFor(execution, limits);
   return admitted;
 }
 

@@ -13,6 +13,7 @@ ApprovalSummary SummaryFromJson(const Json& json) {
   summary.code_excerpt = StringOr(json, "codeExcerpt");
   summary.code_bytes = IntOr(json, "codeBytes");
   summary.code_lines = IntOr(json, "codeLines");
+  summary.path = StringOr(json, "path");
   summary.domains = StringsFromJson(Member(json, "domains"));
   summary.timeout_seconds = IntOr(json, "timeoutSeconds");
   summary.sandbox_runs = IntOr(json, "sandboxRuns");
@@ -111,6 +112,7 @@ Json ToJson(const ApprovalRequest& request) {
                {"specHash", request.spec_hash},
                {"policyRevision", request.policy_revision},
                {"expiresAt", base::FormatTime(request.expires_at)}};
+  if (!request.summary.path.empty()) json["summary"]["path"] = request.summary.path;
   if (!request.requester_uid.empty()) json["requesterUID"] = request.requester_uid;
   return json;
 }

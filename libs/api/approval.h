@@ -14,9 +14,10 @@ namespace sandgate::api {
 struct ApprovalSummary {
   std::string tool;  // "code_execute"
   std::string language;
-  std::string code_excerpt;  // at most kMaxExcerptBytes
+  std::string code_excerpt;  // of the code or the file's content; at most kMaxExcerptBytes
   int64_t code_bytes = 0;
   int64_t code_lines = 0;
+  std::string path;  // of a file operation
   std::vector<std::string> domains;
   int64_t timeout_seconds = 0;
   int64_t sandbox_runs = 0;  // runs that ended in this sandbox before the request

@@ -21,16 +21,25 @@ base::Status Bad(const std::string& message) {
   return base::Status(base::Code::kInvalidArgument, message);
 }
 
+base::Status ReadWrite(const Json& write, ExecutionSpec* spec) {
+  spec->content = StringOr(write, "content");
+  spec->append = BoolOr(write, "append");
+  spec->mode = StringOr(write, "mode");
+  if (!spec->mode.empty() && !ParseFileMode(spec->mode)) {
+    return Bad("spec.writeFile.mode: must be three octal digits");
+  }
+  if (!Member(write, "contentBase64").is_string()) return base::Status::Ok();
+  auto bytes = Base64Decode(StringOr(write, "contentBase64"));
+  if (!bytes) return Bad("spec.writeFile.contentBase64: is not base64");
+  spec->content = *std::move(bytes);
+  return base::Status::Ok();
+}
+
 // The member of the operation, for example spec.execute.
 base::Status ReadOperation(const Json& json, ExecutionSpec* spec) {
-  const std::string name = StringOr(json, "operation");
-  bool known = false;
-  for (const Operation operation : kOperations) {
-    if (name != OperationName(operation)) continue;
-    spec->operation = operation;
-    known = true;
-  }
-  if (!known) return Bad("spec.operation: unknown operation");
+  const auto operation = ParseOperation(StringOr(json, "operation"));
+  if (!operation) return Bad("spec.operation: unknown operation");
+  spec->operation = *operation;
   const Json& execute = Member(json, "execute");
   if (spec->operation == Operation::kExecute) {
     const auto language = ParseLanguage(StringOr(execute, "language"));
@@ -47,14 +56,11 @@ base::Status ReadOperation(const Json& json, ExecutionSpec* spec) {
     const Json& file = Member(json, member);
     if (file.is_object()) spec->path = StringOr(file, "path");
   }
-  const Json& write = Member(json, "writeFile");
-  spec->content = StringOr(write, "content");
-  if (Member(write, "contentBase64").is_string()) {
-    const auto bytes = Base64Decode(StringOr(write, "contentBase64"));
-    if (!bytes) return Bad("spec.writeFile.contentBase64: is not base64");
-    spec->content = *bytes;
-  }
-  return base::Status::Ok();
+  spec->encoding = StringOr(Member(json, "readFile"), "encoding");
+  const Json& list = Member(json, "listFiles");
+  if (Member(list, "limit").is_number_integer()) spec->limit = IntOr(list, "limit");
+  spec->cursor = StringOr(list, "cursor");
+  return ReadWrite(Member(json, "writeFile"), spec);
 }
 
 base::Result<ExecutionSpec> SpecFromJson(const Json& json) {
@@ -93,6 +99,10 @@ void ReadOutput(const Json& json, ExecutionStatus* status) {
   status->stderr_replaced = BoolOr(json, "stderrReplaced");
   status->stdout_ref = RefFromJson(Member(json, "stdoutRef"));
   status->stderr_ref = RefFromJson(Member(json, "stderrRef"));
+  status->content_encoding = StringOr(json, "contentEncoding");
+  status->files = FilesFromJson(Member(json, "files"));
+  status->files_truncated = BoolOr(json, "filesTruncated");
+  status->files_cursor = StringOr(json, "filesCursor");
 }
 
 ExecutionStatus StatusFromJson(const Json& json) {
@@ -140,6 +150,10 @@ void WriteResult(const ExecutionStatus& status, Json* json) {
   if (status.stderr_replaced) (*json)["stderrReplaced"] = true;
   if (status.stdout_ref) (*json)["stdoutRef"] = RefToJson(*status.stdout_ref);
   if (status.stderr_ref) (*json)["stderrRef"] = RefToJson(*status.stderr_ref);
+  if (!status.content_encoding.empty()) (*json)["contentEncoding"] = status.content_encoding;
+  if (!status.files.empty()) (*json)["files"] = ToJson(status.files);
+  if (status.files_truncated) (*json)["filesTruncated"] = true;
+  if (!status.files_cursor.empty()) (*json)["filesCursor"] = status.files_cursor;
   if (status.error) {
     (*json)["error"] = {{"code", status.error->code}, {"message", status.error->message}};
   }
@@ -161,6 +175,13 @@ const char* OperationName(Operation operation) {
       return "ListFiles";
   }
   return "";
+}
+
+std::optional<Operation> ParseOperation(std::string_view name) {
+  for (const Operation operation : kOperations) {
+    if (name == OperationName(operation)) return operation;
+  }
+  return std::nullopt;
 }
 
 const char* ToolName(Operation operation) {
@@ -237,6 +258,17 @@ std::optional<ExecutionPhase> ParsePhase(std::string_view name) {
 
 bool IsTerminal(ExecutionPhase phase) {
   return phase >= ExecutionPhase::kSucceeded;
+}
+
+std::optional<uint32_t> ParseFileMode(std::string_view mode) {
+  if (mode.size() == 4 && mode.front() == '0') mode.remove_prefix(1);
+  if (mode.size() != 3) return std::nullopt;
+  uint32_t bits = 0;
+  for (const char digit : mode) {
+    if (digit < '0' || digit > '7') return std::nullopt;
+    bits = bits * 8 + static_cast<uint32_t>(digit - '0');
+  }
+  return bits;
 }
 
 base::Result<Execution> Execution::FromJson(const Json& json) {

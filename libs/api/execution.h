@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/api/file_entry.h"
 #include "libs/api/meta.h"
 #include "libs/api/sandbox.h"
 
@@ -12,7 +13,8 @@ namespace sandgate::api {
 
 enum class Operation { kExecute, kInstallPackage, kWriteFile, kReadFile, kListFiles };
 const char* OperationName(Operation operation);  // "Execute", as in spec.operation
-const char* ToolName(Operation operation);       // "code_execute", the seed's name
+std::optional<Operation> ParseOperation(std::string_view name);
+const char* ToolName(Operation operation);  // "code_execute", the seed's name
 
 enum class RiskLevel { kLow, kMedium, kHigh, kCritical };
 const char* RiskName(
@@ -36,7 +38,17 @@ struct ExecutionSpec {
   // WriteFile, ReadFile, ListFiles
   std::string path;
   std::string content;  // bytes (contentBase64 is decoded)
+  bool append = false;
+  std::string mode;      // as written, "0644" or "644"; "" when absent
+  std::string encoding;  // of ReadFile's answer: "text", "base64", or "" when absent
+  std::optional<int64_t> limit;
+  std::string cursor;
 };
+
+inline constexpr size_t kMaxContentBytes = 512 * 1024;
+
+// Permission bits of a spec's mode. nullopt for "" and for what is no mode ('^0?[0-7]{3}$').
+std::optional<uint32_t> ParseFileMode(std::string_view mode);
 
 enum class ExecutionPhase {
   kPending,
@@ -99,6 +111,12 @@ struct ExecutionStatus {
   bool stdout_truncated = false, stderr_truncated = false;
   bool stdout_replaced = false, stderr_replaced = false;
   std::optional<OutputRef> stdout_ref, stderr_ref;
+  // ReadFile: how stdout holds the file's bytes, "text" or "base64"; both are exact.
+  std::string content_encoding;
+  // ListFiles
+  std::vector<FileEntry> files;
+  bool files_truncated = false;  // there are more: files_cursor asks for them
+  std::string files_cursor;
   std::optional<ExecutionError> error;
   Conditions conditions;
 

@@ -1,5 +1,7 @@
 #include "libs/api/runner_protocol.h"
 
+#include "libs/api/workspace_path.h"
+
 namespace sandgate::api {
 namespace {
 
@@ -8,6 +10,7 @@ constexpr RunOutcome kOutcomes[] = {RunOutcome::kExited, RunOutcome::kTimedOut,
                                     RunOutcome::kRefused};
 constexpr size_t kMaxMessageBytes = 4096;
 constexpr size_t kMaxIdBytes = 128;
+constexpr size_t kMaxCursorBytes = 512;
 
 base::Status Bad(const std::string& field, const std::string& problem) {
   return base::Status(base::Code::kInvalidArgument, field + ": " + problem);
@@ -36,6 +39,122 @@ base::Result<std::string> Stream(const Json& json, const char* key, int64_t max_
   const size_t limit = static_cast<size_t>(max_output_bytes) + sizeof kTruncationMark + 1;
   if (bytes->size() > limit) return Bad(key, "is longer than the run's output limit");
   return *std::move(bytes);
+}
+
+base::Status ReadCode(const Json& json, RunRequest* request) {
+  const auto language = ParseLanguage(StringOr(json, "language"));
+  if (!language) return Bad("language", "must be python, javascript or shell");
+  request->language = *language;
+  auto code = Base64Decode(StringOr(json, "code"));
+  if (!code || code->empty()) return Bad("code", "must be base64 and not empty");
+  request->code = *std::move(code);
+  return base::Status::Ok();
+}
+
+// What the path means is the file operation's own business; here only its size counts.
+base::Status ReadPath(const Json& json, RunRequest* request) {
+  const Json& path = Member(json, "path");
+  if (!path.is_string()) return Bad("path", "must be text");
+  request->path = path.get<std::string>();
+  if (request->path.size() > kMaxPathBytes) return Bad("path", "must be at most 4096 bytes");
+  return base::Status::Ok();
+}
+
+base::Status ReadWrite(const Json& json, RunRequest* request) {
+  const Json& encoded = Member(json, "content");
+  auto content = encoded.is_string() ? Base64Decode(encoded.get_ref<const std::string&>())
+                                     : std::optional<std::string>();
+  if (!content) return Bad("content", "must be base64");
+  if (content->size() > kMaxContentBytes) return Bad("content", "must be at most 524288 bytes");
+  request->content = *std::move(content);
+  const Json& append = Member(json, "append");
+  if (!append.is_boolean()) return Bad("append", "must be true or false");
+  request->append = append.get<bool>();
+  if (json.contains("mode")) {
+    const auto mode = Bounded(json, "mode", 0, 0777);
+    if (!mode.ok()) return mode.status();
+    request->mode = static_cast<uint32_t>(*mode);
+  }
+  return ReadPath(json, request);
+}
+
+base::Status ReadList(const Json& json, RunRequest* request) {
+  const auto limit = Bounded(json, "limit", 1, kMaxListLimit);
+  if (!limit.ok()) return limit.status();
+  request->limit = *limit;
+  if (const Json& cursor = Member(json, "cursor"); !cursor.is_null()) {
+    if (!cursor.is_string()) return Bad("cursor", "must be text");
+    request->cursor = cursor.get<std::string>();
+    if (request->cursor.size() > kMaxCursorBytes) return Bad("cursor", "is no cursor");
+  }
+  return ReadPath(json, request);
+}
+
+base::Status ReadOperation(const Json& json, RunRequest* request) {
+  const auto operation = ParseOperation(StringOr(json, "operation"));
+  if (!operation) return Bad("operation", "is unknown");
+  request->operation = *operation;
+  switch (*operation) {
+    case Operation::kExecute:
+      return ReadCode(json, request);
+    case Operation::kInstallPackage:
+      return Bad("operation", "this runner does not know InstallPackage");
+    case Operation::kWriteFile:
+      return ReadWrite(json, request);
+    case Operation::kReadFile:
+      return ReadPath(json, request);
+    case Operation::kListFiles:
+      return ReadList(json, request);
+  }
+  return Bad("operation", "is unknown");
+}
+
+Json FilesToJson(const std::vector<FileEntry>& files) {
+  Json list = Json::array();
+  for (const FileEntry& file : files) {
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(file.mtime.time_since_epoch());
+    list.push_back({{"name", Base64Encode(file.Bytes())},
+                    {"type", FileTypeName(file.type)},
+                    {"size", file.size},
+                    {"mtime", seconds.count()}});
+  }
+  return list;
+}
+
+base::Result<FileEntry> FileFromJson(const Json& json) {
+  const auto name = Base64Decode(StringOr(json, "name"));
+  if (!name || name->empty() || name->size() > kMaxNameBytes || *name == "." || *name == ".." ||
+      name->find('/') != std::string::npos || name->find('\0') != std::string::npos) {
+    return Bad("files", "one has a name that no file can have");
+  }
+  const auto type = ParseFileType(StringOr(json, "type"));
+  if (!type) return Bad("files", "one has an unknown type");
+  return MakeFileEntry(*name, *type, IntOr(json, "size"), IntOr(json, "mtime"));
+}
+
+// A page: in the order of bytes, and within its limits.
+base::Status ReadFiles(const Json& json, RunState* state) {
+  const Json& list = Member(json, "files");
+  if (!list.is_null() && !list.is_array()) return Bad("files", "must be a list");
+  if (list.size() > static_cast<size_t>(kMaxListLimit)) return Bad("files", "are too many");
+  size_t cost = 0;
+  std::string before;
+  for (const Json& one : list) {
+    auto file = FileFromJson(one);
+    if (!file.ok()) return file.status();
+    const std::string name = file->Bytes();
+    if (name <= before) return Bad("files", "are not in order");
+    before = name;
+    cost += CostInJson(*file);
+    state->files.push_back(std::move(file).value());
+  }
+  if (cost > kMaxListBytes) return Bad("files", "are too long");
+  state->files_truncated = BoolOr(json, "filesTruncated");
+  state->files_cursor = StringOr(json, "filesCursor");
+  const std::string want = state->files_truncated ? ListCursor(before) : "";
+  if (state->files_cursor != want) return Bad("filesCursor", "is not that of the last entry");
+  return base::Status::Ok();
 }
 
 }  // namespace
@@ -69,14 +188,35 @@ base::Result<RunnerInfo> RunnerInfoFromJson(const Json& json) {
 }
 
 Json ToJson(const RunRequest& request) {
-  return {{"bootId", request.boot_id},
-          {"operation", OperationName(request.operation)},
-          {"language", LanguageName(request.language)},
-          {"code", Base64Encode(request.code)},
-          {"timeoutMillis", request.timeout_millis},
-          {"graceMillis", request.grace_millis},
-          {"memoryBytes", request.memory_bytes},
-          {"outputBytes", request.output_bytes}};
+  Json json = {{"bootId", request.boot_id},
+               {"operation", OperationName(request.operation)},
+               {"timeoutMillis", request.timeout_millis},
+               {"graceMillis", request.grace_millis},
+               {"memoryBytes", request.memory_bytes},
+               {"outputBytes", request.output_bytes}};
+  switch (request.operation) {
+    case Operation::kExecute:
+      json["language"] = LanguageName(request.language);
+      json["code"] = Base64Encode(request.code);
+      break;
+    case Operation::kInstallPackage:
+      break;
+    case Operation::kWriteFile:
+      json["path"] = request.path;
+      json["content"] = Base64Encode(request.content);
+      json["append"] = request.append;
+      if (request.mode) json["mode"] = *request.mode;
+      break;
+    case Operation::kReadFile:
+      json["path"] = request.path;
+      break;
+    case Operation::kListFiles:
+      json["path"] = request.path;
+      json["limit"] = request.limit;
+      if (!request.cursor.empty()) json["cursor"] = request.cursor;
+      break;
+  }
+  return json;
 }
 
 base::Result<RunRequest> RunRequestFromJson(const Json& json) {
@@ -84,15 +224,7 @@ base::Result<RunRequest> RunRequestFromJson(const Json& json) {
   auto boot_id = Id(json, "bootId");
   if (!boot_id.ok()) return boot_id.status();
   request.boot_id = *boot_id;
-  if (StringOr(json, "operation") != OperationName(Operation::kExecute)) {
-    return Bad("operation", "this runner knows Execute");
-  }
-  const auto language = ParseLanguage(StringOr(json, "language"));
-  if (!language) return Bad("language", "must be python, javascript or shell");
-  request.language = *language;
-  auto code = Base64Decode(StringOr(json, "code"));
-  if (!code || code->empty()) return Bad("code", "must be base64 and not empty");
-  request.code = *std::move(code);
+  if (base::Status read = ReadOperation(json, &request); !read.ok()) return read;
   const struct {
     const char* key;
     int64_t low, high;
@@ -122,6 +254,12 @@ Json ToJson(const RunState& state) {
   json["stderrTruncated"] = state.err_truncated;
   json["durationMillis"] = state.duration_millis;
   json["errorMessage"] = state.error_message;
+  if (!state.error_code.empty()) json["errorCode"] = state.error_code;
+  if (!state.files.empty()) json["files"] = FilesToJson(state.files);
+  if (state.files_truncated) {
+    json["filesTruncated"] = true;
+    json["filesCursor"] = state.files_cursor;
+  }
   return json;
 }
 
@@ -156,6 +294,11 @@ base::Result<RunState> RunStateFromJson(const Json& json, int64_t max_output_byt
   if (!duration.ok()) return duration.status();
   state.duration_millis = *duration;
   state.error_message = StringOr(json, "errorMessage").substr(0, kMaxMessageBytes);
+  state.error_code = StringOr(json, "errorCode");
+  if (!state.error_code.empty() && !ParseFileError(state.error_code)) {
+    return Bad("errorCode", "is unknown");
+  }
+  if (base::Status files = ReadFiles(json, &state); !files.ok()) return files;
   return state;
 }
 

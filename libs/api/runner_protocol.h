@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libs/api/execution.h"
 #include "libs/api/json.h"
@@ -39,7 +40,17 @@ struct RunRequest {
   int64_t timeout_millis = 0;
   int64_t grace_millis = 2000;  // between SIGTERM and SIGKILL
   int64_t memory_bytes = 0;     // of one run
-  int64_t output_bytes = 0;     // a stream
+  int64_t output_bytes = 0;     // a stream, or the file that is read
+
+  // WriteFile, ReadFile, ListFiles
+  std::string path;  // as it was given; "" is the workspace itself, for a listing
+  // WriteFile
+  std::string content;
+  bool append = false;
+  std::optional<uint32_t> mode;  // permission bits
+  // ListFiles
+  int64_t limit = kDefaultListLimit;
+  std::string cursor;
 };
 
 enum class RunOutcome {
@@ -61,6 +72,14 @@ struct RunState {
   bool out_truncated = false, err_truncated = false;
   int64_t duration_millis = 0;
   std::string error_message;
+
+  // File operations that ran to their end (kExited): what they could not do, by FileErrorName, or
+  // "" when it is done. `out` is then the file that was read, whole.
+  std::string error_code;
+  // ListFiles
+  std::vector<FileEntry> files;
+  bool files_truncated = false;
+  std::string files_cursor;
 };
 
 Json ToJson(const RunnerInfo& info);
@@ -69,7 +88,8 @@ Json ToJson(const RunRequest& request);
 // kInvalidArgument names the member.
 base::Result<RunRequest> RunRequestFromJson(const Json& json);
 Json ToJson(const RunState& state);
-// Refuses streams above `max_output_bytes` plus the truncation mark (I8).
+// Refuses streams above `max_output_bytes` plus the truncation mark (I8), and listings above the
+// limits of one page.
 base::Result<RunState> RunStateFromJson(const Json& json, int64_t max_output_bytes);
 
 inline constexpr char kTruncationMark[] = "[OUTPUT TRUNCATED]";

@@ -40,6 +40,13 @@ void AddSpec(const ExecutionSpec& spec, Canonical* canonical) {
   canonical->Add("registry", spec.registry);
   canonical->Add("path", spec.path);
   canonical->Add("content", spec.content);
+  // Members that came later stand there only when they are set, so that what was admitted by an
+  // older operator still is. The name in front of each keeps them apart.
+  if (spec.append) canonical->Add("append", 1);
+  if (!spec.mode.empty()) canonical->Add("mode", spec.mode);
+  if (!spec.encoding.empty()) canonical->Add("encoding", spec.encoding);
+  if (spec.limit) canonical->Add("limit", *spec.limit);
+  if (!spec.cursor.empty()) canonical->Add("cursor", spec.cursor);
 }
 
 }  // namespace

@@ -40,6 +40,11 @@ def test_the_server_adds_no_default(cluster):
             only("ListFiles", listFiles={}),
             only("InstallPackage", installPackage={"package": "a"}),
             only("WriteFile", writeFile={"path": "a", "content": ""}),
+            only("WriteFile", writeFile={"path": "a", "contentBase64": "AP8="}),
+            only("WriteFile", writeFile={"path": "a", "content": "", "append": False}),
+            only("WriteFile", writeFile={"path": "a", "content": "", "mode": "0755"}),
+            only("ReadFile", readFile={"path": "a", "encoding": "base64"}),
+            only("ListFiles", listFiles={"path": "a", "limit": 4096, "cursor": "YS1fYg"}),
         ],
     }
     for kind, specs in written.items():
@@ -195,6 +200,17 @@ def test_an_execution_never_changes(cluster, edit):
         ),
         (only("ReadFile", readFile={"path": "a"}), {"readFile": {"path": "b"}}),
         (only("ListFiles", listFiles={}), {"listFiles": {"path": ".."}}),
+        (only("ListFiles", listFiles={}), {"listFiles": {"limit": 1}}),
+        (only("ListFiles", listFiles={}), {"listFiles": {"cursor": "YQ"}}),
+        (only("ReadFile", readFile={"path": "a"}), {"readFile": {"encoding": "base64"}}),
+        (
+            only("WriteFile", writeFile={"path": "a", "content": "x"}),
+            {"writeFile": {"append": True}},
+        ),
+        (
+            only("WriteFile", writeFile={"path": "a", "content": "x", "mode": "0644"}),
+            {"writeFile": {"mode": "0755"}},
+        ),
     ],
     ids=str,
 )

@@ -146,6 +146,12 @@ BAD_DOMAINS = [
     "x" * 64 + ".example",
 ]
 
+
+def written(**members):
+    """The spec of a write."""
+    return only("WriteFile", writeFile={"path": "a", **members})
+
+
 BAD_EXECUTIONS = [
     ("no spec members", {}, "spec.sandboxName"),
     ("no operation", {"sandboxName": "one"}, "spec.operation"),
@@ -227,6 +233,37 @@ BAD_EXECUTIONS = [
         only("WriteFile", writeFile={"path": "a", "contentBase64": "%%%"}),
         "spec.writeFile.contentBase64",
     ),
+    *[
+        (f"base64 as {text!r}", written(contentBase64=text), "spec.writeFile.contentBase64")
+        for text in ("YQ", "YQ=", "Y===", "YWJj\n", "YW Jj", "YW-_", "=YWJ")
+    ],
+    (
+        "base64 of one byte too much",
+        written(contentBase64="A" * 699052),
+        "spec.writeFile.contentBase64",
+    ),
+    *[
+        (f"mode {mode!r}", written(content="", mode=mode), "spec.writeFile.mode")
+        for mode in ("", "7", "4755", "00644", "0o644", "888", "rwx", "644 ", 644)
+    ],
+    ("append as text", written(content="", append="yes"), "spec.writeFile.append"),
+    (
+        "unknown encoding",
+        only("ReadFile", readFile={"path": "a", "encoding": "latin1"}),
+        "spec.readFile.encoding",
+    ),
+    *[
+        (f"limit {limit!r}", only("ListFiles", listFiles={"limit": limit}), "spec.listFiles.limit")
+        for limit in (0, -1, 4097, "9", 1.5)
+    ],
+    *[
+        (
+            f"cursor {cursor[:9]!r}",
+            only("ListFiles", listFiles={"cursor": cursor}),
+            "spec.listFiles.cursor",
+        )
+        for cursor in ("", "YQ==", "a/b", "a b", "a" * 513)
+    ],
     ("empty list path", only("ListFiles", listFiles={"path": ""}), "spec.listFiles.path"),
     ("unknown member", with_run(privileged=True), "privileged"),
     ("misspelt member", with_run(timeoutseconds=3), "timeoutseconds"),

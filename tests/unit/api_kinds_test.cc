@@ -97,6 +97,10 @@ TEST(Execution, StatusSurvivesARoundTrip) {
   status.err = "late\n";
   status.stderr_truncated = true;
   status.stdout_ref = OutputRef{{"c0", "c1"}, "sha", 9};
+  status.content_encoding = "base64";
+  status.files = {MakeFileEntry("a", FileType::kFile, 3, 1'700'000'000)};
+  status.files_truncated = true;
+  status.files_cursor = ListCursor("a");
   status.error = ExecutionError{"TimeoutError", "too long"};
   Json json = ExecutionJson();
   json["status"] = ToJson(status);
@@ -177,6 +181,11 @@ TEST(SpecHash, MovesWithEveryMemberAndWithNothingElse) {
       [](Execution* e) { e->spec.registry = "pypi"; },
       [](Execution* e) { e->spec.path = "p"; },
       [](Execution* e) { e->spec.content = "c"; },
+      [](Execution* e) { e->spec.append = true; },
+      [](Execution* e) { e->spec.mode = "0644"; },
+      [](Execution* e) { e->spec.encoding = "text"; },
+      [](Execution* e) { e->spec.limit = 1; },
+      [](Execution* e) { e->spec.cursor = "YQ"; },
   };
   for (size_t i = 0; i < changes.size(); ++i) {
     Execution changed = base_execution;
