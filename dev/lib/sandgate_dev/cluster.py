@@ -14,6 +14,7 @@ from sandgate_dev.processes import Record, fingerprint_of
 
 LANGUAGE_IMAGES = ["pause", "python", "node", "bash"]
 STOP_GRACE_SECONDS = 5
+RESTART_SECONDS = 0.5  # between two starts of a part that ended at once
 PART_NAMES = ["etcd", "apiserver", "containerd", "controller-manager", "scheduler", "kubelet",
               "kube-proxy", "kube-router"]
 
@@ -96,13 +97,21 @@ def start_part(wanted, env):
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         record = Record.save(wanted.name, node.spawn(command, log, env), fingerprint)
+    for _ in range(wanted.restarts):
+        ended_or_ready(wanted, record)
+        if record.alive():
+            break
+        time.sleep(RESTART_SECONDS)
+        record = Record.save(wanted.name, node.spawn(command, log, env), fingerprint)
     wait_ready(wanted, record, log)
 
 
+def ended_or_ready(wanted, record):
+    return children.wait_until(lambda: not record.alive() or wanted.ready(), wanted.ready_seconds)
+
+
 def wait_ready(wanted, record, log):
-    def ended_or_ready():
-        return not record.alive() or wanted.ready()
-    if children.wait_until(ended_or_ready, wanted.ready_seconds) and record.alive():
+    if ended_or_ready(wanted, record) and record.alive():
         return
     what = "is not ready" if record.alive() else "ended at its start"
     lines = log.read_text(errors="replace").strip().splitlines()[-4:]

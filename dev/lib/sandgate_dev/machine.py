@@ -17,11 +17,14 @@ NEEDED_CAPABILITIES = {12: "CAP_NET_ADMIN", 18: "CAP_SYS_CHROOT", 19: "CAP_SYS_P
                        21: "CAP_SYS_ADMIN", 27: "CAP_MKNOD"}
 NEEDED_PROGRAMS = ["ip", "nft", "nsenter", "openssl", "runc", "iptables", "ipset", "mmdebstrap"]
 NEEDED_GIB = 3
+OLD_LINK_SECONDS = 10
 NFT_TABLE = "sandgate"
 # The kubelet sets the first five for the whole machine; forwarding is for the pods' way out.
 SYSCTLS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
            "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes", "net/ipv4/ip_forward"]
 SAVED_SYSCTLS = state.STATE / "sysctls.json"
+# The kernel numbers links and never gives a number twice: so it tells whose the link is.
+LINK_INDEX = state.STATE / "link.index"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
@@ -97,6 +100,11 @@ def restore_sysctls():
     SAVED_SYSCTLS.unlink()
 
 
+def _link_index():
+    path = pathlib.Path("/sys/class/net", state.HOST_LINK, "ifindex")
+    return path.read_text() if path.exists() else ""
+
+
 def connect(init_pid, run_inside):
     """The link to the node, and its way out. Repairs what is half there."""
     up = _try("ip", "-4", "route", "get", state.NODE_IP, "oif", state.HOST_LINK)
@@ -104,6 +112,7 @@ def connect(init_pid, run_inside):
         _try("ip", "link", "del", state.HOST_LINK)
         _output("ip", "link", "add", state.HOST_LINK, "type", "veth", "peer", "name", "eth0",
                 "netns", str(init_pid))
+        LINK_INDEX.write_text(_link_index())
         _output("ip", "addr", "add", f"{state.HOST_IP}/30", "dev", state.HOST_LINK)
         _output("ip", "link", "set", state.HOST_LINK, "up")
         run_inside(["ip", "addr", "add", f"{state.NODE_IP}/30", "dev", "eth0"])
@@ -127,8 +136,12 @@ def connect(init_pid, run_inside):
 
 
 def wait_for_old_link():
-    """A dead node's link goes with its namespace, a moment later. One that stays is in use."""
-    deadline = time.monotonic() + 10
+    """A dead node's link goes with its namespace, and that with the last of its sockets: what was
+    still to be sent to somebody who died as well is tried for minutes. So the link that this
+    cluster made is taken away here; any other one that stays is in use."""
+    if LINK_INDEX.exists() and _link_index() == LINK_INDEX.read_text():
+        _try("ip", "link", "del", state.HOST_LINK)
+    deadline = time.monotonic() + OLD_LINK_SECONDS
     while _try("ip", "link", "show", state.HOST_LINK):
         if time.monotonic() > deadline:
             state.die(f"the link {state.HOST_LINK} belongs to another running cluster: end it with "

@@ -21,6 +21,7 @@ class Part:
     config: list  # files whose change calls for a restart
     ready: typing.Callable[[], bool]
     ready_seconds: int = 90
+    restarts: int = 0  # how often one that ends at its start is started again
 
 
 def authority():
@@ -150,7 +151,9 @@ def kubelet(env):
     command = ["kubelet", f"--config={config}", f"--kubeconfig={client}",
                f"--root-dir={state.STATE / 'kubelet'}", f"--hostname-override={state.NODE}",
                f"--node-ip={state.NODE_IP}", f"--cert-dir={state.PKI}"]
-    return Part("kubelet", command, [config], healthy_inside("http://127.0.0.1:10248/healthz", env))
+    # It ends when containerd answers but is not done starting; elsewhere systemd starts it again.
+    return Part("kubelet", command, [config], healthy_inside("http://127.0.0.1:10248/healthz", env),
+                restarts=20)
 
 
 def kube_proxy(env):
