@@ -10,6 +10,7 @@
 #include "libs/rest/client.h"
 #include "operator/audit_command.h"
 #include "operator/operator.h"
+#include "operator/policy_command.h"
 
 namespace sandgate::op {
 namespace {
@@ -101,6 +102,9 @@ int main(int argc, char** argv) {
   using sandgate::op::Options;
   if (argc > 1 && std::string_view(argv[1]) == "audit") {
     return sandgate::op::AuditCommand({argv + 2, argv + argc}, std::cout, std::cerr);
+  }
+  if (argc > 1 && std::string_view(argv[1]) == "policy") {
+    return sandgate::op::PolicyCommand({argv + 2, argv + argc}, std::cout, std::cerr);
   }
   const auto parsed = sandgate::op::ParseOptions({argv + 1, argv + argc});
   if (const auto* problem = std::get_if<std::string>(&parsed)) {

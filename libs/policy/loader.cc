@@ -71,6 +71,7 @@ void ReadNetwork(const Reader& reader, SandboxSettings* settings) {
       hosts.Fail("a registry's name has lower-case letters, digits and dashes, for example pypi");
     }
     std::vector<std::string>& list = settings->allowed_registries[name];
+    list.clear();  // a later layer replaces it
     for (const Reader& host : hosts.Items(64)) {
       list.push_back(Lower(host.Text(253)));
       if (!re2::RE2::FullMatch(list.back(), kHost)) {
@@ -129,6 +130,7 @@ void ReadSandbox(const Reader& reader, SandboxSettings* settings) {
   if (const auto value = reader.Find("network")) ReadNetwork(*value, settings);
   if (const auto value = reader.Find("languages")) ReadLanguages(*value, settings);
   if (const auto value = reader.Find("allowed_images")) {
+    settings->allowed_images.clear();
     for (const Reader& image : value->Items(kMaxImages)) {
       settings->allowed_images.push_back(ReadImage(image, true));
     }
@@ -234,7 +236,26 @@ void ReadHitl(const Reader& reader, HitlSettings* settings) {
   if (const auto value = reader.Find("default_rules")) settings->default_rules = value->Boolean();
   if (const auto value = reader.Find("rules")) {
     for (const Reader& rule : value->Items(kMaxRules)) settings->rules.push_back(ReadRule(rule));
+    if (settings->rules.size() > kMaxRules) {
+      value->Fail("with those of the policy below there are " +
+                  std::to_string(settings->rules.size()) + " rules; at most " +
+                  std::to_string(kMaxRules) + " are allowed");
+    }
   }
+}
+
+void ReadLayer(const PolicyText& layer, Settings* settings) {
+  if (layer.yaml.size() > kMaxPolicyBytes) {
+    throw ConfigError{layer.file_name + ":1: the file has " + std::to_string(layer.yaml.size()) +
+                      " bytes; at most " + std::to_string(kMaxPolicyBytes) + " are allowed"};
+  }
+  const Reader root = Reader::Parse(layer.yaml, layer.file_name);
+  root.ExpectKeys({"security"});
+  const auto security = root.Find("security");
+  if (!security) return;
+  security->ExpectKeys({"sandbox", "hitl"});
+  if (const auto sandbox = security->Find("sandbox")) ReadSandbox(*sandbox, &settings->sandbox);
+  if (const auto hitl = security->Find("hitl")) ReadHitl(*hitl, &settings->hitl);
 }
 
 }  // namespace
@@ -248,19 +269,9 @@ Settings DefaultSettings() {
   return settings;
 }
 
-Settings LoadSettings(const std::string& yaml, const std::string& file_name) {
+Settings LoadSettings(const std::vector<PolicyText>& layers) {
   Settings settings = DefaultSettings();
-  if (yaml.size() > kMaxPolicyBytes) {
-    throw ConfigError{file_name + ":1: the file has " + std::to_string(yaml.size()) +
-                      " bytes; at most " + std::to_string(kMaxPolicyBytes) + " are allowed"};
-  }
-  const Reader root = Reader::Parse(yaml, file_name);
-  root.ExpectKeys({"security"});
-  const auto security = root.Find("security");
-  if (!security) return settings;
-  security->ExpectKeys({"sandbox", "hitl"});
-  if (const auto sandbox = security->Find("sandbox")) ReadSandbox(*sandbox, &settings.sandbox);
-  if (const auto hitl = security->Find("hitl")) ReadHitl(*hitl, &settings.hitl);
+  for (const PolicyText& layer : layers) ReadLayer(layer, &settings);
   return settings;
 }
 

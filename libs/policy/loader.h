@@ -26,7 +26,8 @@ struct Settings {
 // The seed's defaults.
 Settings DefaultSettings();
 
-// Throws ConfigError (yaml_reader.h) or an exception of yaml-cpp; Policy::Load catches both.
-Settings LoadSettings(const std::string& yaml, const std::string& file_name);
+// Reads each layer over those before it. Throws ConfigError (yaml_reader.h) or an exception of
+// yaml-cpp; Policy::Load catches both.
+Settings LoadSettings(const std::vector<PolicyText>& layers);
 
 }  // namespace sandgate::policy

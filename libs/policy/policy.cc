@@ -185,12 +185,17 @@ class LoadedPolicy : public Policy {
 
 base::Result<std::shared_ptr<const Policy>> Policy::Load(const std::string& yaml,
                                                          const std::string& file_name) {
+  return Load({{yaml, file_name}});
+}
+
+base::Result<std::shared_ptr<const Policy>> Policy::Load(const std::vector<PolicyText>& layers) {
   const auto bad = [](const std::string& message) {
     return base::Status(base::Code::kInvalidArgument, message);
   };
+  // Where an exception does not say in which layer it arose.
+  const std::string file_name = layers.empty() ? "policy" : layers.back().file_name;
   try {
-    return std::shared_ptr<const Policy>(
-        std::make_shared<LoadedPolicy>(LoadSettings(yaml, file_name)));
+    return std::shared_ptr<const Policy>(std::make_shared<LoadedPolicy>(LoadSettings(layers)));
   } catch (const ConfigError& error) {
     return bad(error.message);
   } catch (const YAML::Exception& error) {

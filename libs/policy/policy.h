@@ -50,6 +50,12 @@ struct Assessment {
   bool needs_approval = true;
 };
 
+// A policy file, or one layer of a policy.
+struct PolicyText {
+  std::string yaml;
+  std::string file_name;  // what errors call it
+};
+
 // Immutable; share it between threads.
 class Policy {
  public:
@@ -57,6 +63,9 @@ class Policy {
   // are refused (a misspelt `enabled` must not silently mean its default).
   static base::Result<std::shared_ptr<const Policy>> Load(const std::string& yaml,
                                                           const std::string& file_name);
+  // Each layer over those before it: mappings merge by key, single values and lists replace, but
+  // security.hitl.rules are added. An error is the layer's in which it stands.
+  static base::Result<std::shared_ptr<const Policy>> Load(const std::vector<PolicyText>& layers);
   // The built-in policy: what an empty file means.
   static std::shared_ptr<const Policy> Default();
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libs/policy/policy.h"
+#include "libs/policy/tools.h"
 
 namespace sandgate::policy {
 
@@ -47,11 +48,6 @@ struct Match {
 
 // The seed's table: CRITICAL 30 s, HIGH 60 s, MEDIUM 120 s, LOW 0 s (approved by itself).
 std::chrono::seconds DefaultTimeout(api::RiskLevel risk);
-
-// The six tools by the seed's names.
-const std::vector<std::string>& Tools();
-// The parameters of `tool` that conditions may name.
-const std::vector<std::string>& ParametersOf(const std::string& tool);
 
 // Compiles with this folder's limits. On failure returns nullptr, and *problem says what RE2
 // cannot do and what to write instead.
