@@ -1,7 +1,5 @@
 #include "api-gateway/file_request_logic.h"
 
-#include <algorithm>
-
 #include "api-gateway/parameters_logic.h"
 #include "libs/api/runner_protocol.h"
 
@@ -26,13 +24,6 @@ std::string ReadContent(BodyReader* reader, bool is_text) {
   return *std::move(bytes);
 }
 
-// ^0?[0-7]{3}$
-bool IsMode(std::string_view text) {
-  if (text.size() == 4 && text[0] == '0') text.remove_prefix(1);
-  return text.size() == 3 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
-}
-
 }  // namespace
 
 std::variant<ToolCall, CallError> ParseWriteFile(const api::Json& json) {
@@ -44,7 +35,7 @@ std::variant<ToolCall, CallError> ParseWriteFile(const api::Json& json) {
   call.content = ReadContent(&reader, call.is_text);
   call.append = reader.OptionalBool("append");
   call.mode = reader.OptionalText("mode", 64);
-  if (!call.mode.empty() && !IsMode(call.mode)) {
+  if (!call.mode.empty() && !api::ParseFileMode(call.mode)) {
     reader.Fail("mode", "must be three octal digits as a string, for example \"0755\"");
   }
   if (auto error = reader.Finish()) return *error;
@@ -66,8 +57,11 @@ std::variant<ToolCall, CallError> ParseListFiles(const api::Json& json) {
   ListFiles call;
   call.sandbox_id = ReadSandboxId(&reader, true);
   call.path = ReadPath(&reader, "path", false);
-  call.limit = reader.OptionalInteger("limit", 1, kMaxListedFiles);
+  call.limit = reader.OptionalInteger("limit", 1, api::kMaxListLimit);
   call.cursor = reader.OptionalText("cursor", kMaxCursorBytes);
+  if (!call.cursor.empty() && !api::ReadListCursor(call.cursor)) {
+    reader.Fail("cursor", "must be the next_cursor of an answer");
+  }
   if (auto error = reader.Finish()) return *error;
   return ToolCall(std::move(call));
 }

@@ -95,11 +95,12 @@ Json ListFilesSchema() {
   Json cursor = Text("next_cursor of the answer before, for the entries after it.");
   cursor["minLength"] = 1;
   cursor["maxLength"] = kMaxCursorBytes;
-  return Object({{"sandbox_id", SandboxName("Sandbox to look into.")},
-                 {"path", Path("Directory path relative to /workspace (default: .).")},
-                 {"limit", Integer("How many entries at most.", 1, kMaxListedFiles)},
-                 {"cursor", std::move(cursor)}},
-                {"sandbox_id"});
+  return Object(
+      {{"sandbox_id", SandboxName("Sandbox to look into.")},
+       {"path", Path("Directory path relative to /workspace (default: .).")},
+       {"limit", Integer("How many entries at most (default: 1000).", 1, api::kMaxListLimit)},
+       {"cursor", std::move(cursor)}},
+      {"sandbox_id"});
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ void AddExecute(const api::ExecutionStatus& status, const WholeOutputs& whole, a
 
 // A part of a file is no content: programs would take it for the whole.
 void AddContent(const api::ExecutionStatus& status, const WholeOutputs& whole, api::Json* result) {
-  (*result)["encoding"] = "text";
+  (*result)["encoding"] = status.content_encoding == "base64" ? "base64" : "text";
   const bool partial =
       status.stdout_truncated || status.stdout_replaced || (status.stdout_ref && !whole.out);
   (*result)["content"] = partial ? "" : whole.out ? *whole.out : status.out.value_or("");
@@ -105,9 +105,21 @@ void AddContent(const api::ExecutionStatus& status, const WholeOutputs& whole, a
 }
 
 void AddFiles(const api::ExecutionStatus& status, api::Json* result) {
-  (void)status;
-  (*result)["files"] = api::Json::array();
-  (*result)["entries"] = api::Json::array();
+  api::Json names = api::Json::array();
+  api::Json entries = api::Json::array();
+  for (const api::FileEntry& file : status.files) {
+    names.push_back(file.name);
+    api::Json entry = {{"name", file.name},
+                       {"type", api::FileTypeName(file.type)},
+                       {"size", file.size},
+                       {"mtime", base::FormatTime(file.mtime)}};
+    if (!file.name_base64.empty()) entry["name_base64"] = file.name_base64;
+    entries.push_back(std::move(entry));
+  }
+  (*result)["files"] = std::move(names);
+  (*result)["entries"] = std::move(entries);
+  if (status.files_truncated) (*result)["truncated"] = true;
+  if (!status.files_cursor.empty()) (*result)["next_cursor"] = status.files_cursor;
 }
 
 }  // namespace

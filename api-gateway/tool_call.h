@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libs/api/execution.h"
+#include "libs/api/workspace_path.h"
 
 namespace sandgate::gateway {
 
@@ -19,12 +20,11 @@ inline constexpr std::array<std::string_view, 6> kToolNames = {
 // The CRDs' bounds (crds/*.yaml): checked here as well, so that the caller is told in the words of
 // its own parameters, and nothing is created before all of it is known to be good.
 inline constexpr size_t kMaxCodeBytes = 256 * 1024;
-inline constexpr size_t kMaxContentBytes = 512 * 1024;  // of a file, decoded
-inline constexpr size_t kMaxPathBytes = 4096;
+using api::kMaxContentBytes;  // of a file, decoded
+using api::kMaxPathBytes;
 inline constexpr size_t kMaxPackageBytes = 256;
 inline constexpr size_t kMaxRegistryBytes = 64;
-inline constexpr size_t kMaxCursorBytes = 1024;
-inline constexpr int64_t kMaxListedFiles = 4096;
+inline constexpr size_t kMaxCursorBytes = 512;
 inline constexpr int64_t kMaxTimeoutSeconds = 86400;
 inline constexpr size_t kMaxDomains = 64;
 inline constexpr size_t kMaxSandboxName = 52;

@@ -142,6 +142,7 @@ std::vector<Bad> BadCalls() {
       {kList, {{"limit", 4097}}, "limit", "from 1 to 4096"},
       {kList, {{"limit", "5"}}, "limit", "whole number"},
       {kList, {{"cursor", ""}}, "cursor", "empty"},
+      {kList, {{"cursor", "not one"}}, "cursor", "next_cursor"},
       {kList, {{"cursor", std::string(2000, 'x')}}, "cursor", "at most"},
       {kList, {{"file_path", "x"}}, "file_path", "is not a parameter"},
       {kInstall, {{"sandbox_id", nullptr}}, "sandbox_id", "is required"},

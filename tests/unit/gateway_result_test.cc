@@ -166,6 +166,41 @@ TEST(GatewayResult, AReadFile) {
                                             {"execution", "execution-1"}}));
 }
 
+TEST(GatewayResult, AFileThatIsNotText) {
+  api::Execution execution = EndedAs(api::Operation::kReadFile);
+  execution.status.out = "AP8=";
+  execution.status.content_encoding = "base64";
+  EXPECT_EQ(ResultOf(execution)["encoding"], "base64");
+  EXPECT_EQ(ResultOf(execution)["content"], "AP8=");
+}
+
+TEST(GatewayResult, AListing) {
+  api::Execution execution = EndedAs(api::Operation::kListFiles);
+  execution.spec.path.clear();
+  execution.status.files = {api::MakeFileEntry("a.txt", api::FileType::kFile, 5, 1'700'000'000),
+                            api::MakeFileEntry("\xff", api::FileType::kDirectory, 0, 0)};
+  execution.status.files_truncated = true;
+  execution.status.files_cursor = "_w";
+  EXPECT_EQ(
+      ResultOf(execution),
+      api::Json(
+          {{"success", true},
+           {"sandbox_id", "sandbox-1"},
+           {"path", "."},
+           {"files", {"a.txt", "\xEF\xBF\xBD"}},
+           {"entries",
+            {{{"name", "a.txt"}, {"type", "file"}, {"size", 5}, {"mtime", "2023-11-14T22:13:20Z"}},
+             {{"name", "\xEF\xBF\xBD"},
+              {"name_base64", "/w=="},
+              {"type", "directory"},
+              {"size", 0},
+              {"mtime", "1970-01-01T00:00:00Z"}}}},
+           {"truncated", true},
+           {"next_cursor", "_w"},
+           {"error", nullptr},
+           {"execution", "execution-1"}}));
+}
+
 // A program would take a part for the whole.
 TEST(GatewayResult, APartOfAFileIsNoContent) {
   api::Execution execution = EndedAs(api::Operation::kReadFile);
