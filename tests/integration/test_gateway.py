@@ -1,134 +1,19 @@
 """The gateway's program against a real API server, with the chart's own rights and rules; the test plays the operator."""
 
 import concurrent.futures
-import http.client
 import json
 import os
 import pathlib
-import signal
-import ssl
-import subprocess
 import threading
 
 import pytest
 
 import kubeapi
 from conftest import AGENT, TENANT
+from gateway_program import PRINT, Gateway, account, certificate, finish, server  # noqa: F401
 from kubeapi import SYSTEM, path, unique, wait_for
 
-BIN = pathlib.Path(os.environ.get("SANDGATE_BIN", kubeapi.REPO / "build/release/bin"))
-CALL_SECONDS = 60
-PRINT = {"language": "python", "code": "print(1)"}
 ASYNC = {"Prefer": "respond-async"}
-
-
-class Reply:
-    def __init__(self, response):
-        self.code = response.status
-        self.headers = response.headers
-        self.json = json.loads(response.read())
-
-    def __repr__(self):
-        return f"{self.code} {json.dumps(self.json)[:500]}"
-
-
-class Gateway:
-    """The program, and how a caller speaks to it."""
-
-    def __init__(self, directory, caller, *options):
-        self.directory = directory
-        self.log = open(directory / "gateway.log", "w+", encoding="utf-8")
-        certificate(directory)
-        self.process = subprocess.Popen(
-            [
-                BIN / "sandgate-gateway",
-                "--listen=127.0.0.1:0",
-                "--health=127.0.0.1:0",
-                f"--tls-cert={directory}/tls.crt",
-                f"--tls-key={directory}/tls.key",
-                f"--kubeconfig={kubeconfig(directory, caller)}",
-                *options,
-            ],
-            stderr=self.log,
-        )
-        ports = wait_for(self._ports, "the gateway serves")
-        self.port, self.health = int(ports["port"]), int(ports["health"])
-        wait_for(lambda: self.plain("/readyz")[0] == 200, "the gateway is ready")
-
-    def lines(self):
-        text = pathlib.Path(self.log.name).read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-    def _ports(self):
-        assert self.process.poll() is None, pathlib.Path(self.log.name).read_text("utf-8")
-        return next((line for line in self.lines() if line["msg"] == "serving"), None)
-
-    def plain(self, target):
-        connection = http.client.HTTPConnection("127.0.0.1", self.health, timeout=CALL_SECONDS)
-        connection.request("GET", target)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-
-    def metric(self, line):
-        found = [one for one in self.plain("/metrics")[1].splitlines() if one.startswith(line)]
-        return float(found[0].rsplit(" ", 1)[1]) if found else 0
-
-    def send(self, method, target, caller, body=None, headers=None):
-        context = ssl.create_default_context(cafile=self.directory / "tls.crt")
-        connection = http.client.HTTPSConnection(
-            "localhost", self.port, timeout=CALL_SECONDS, context=context
-        )
-        every = {**caller.headers, "Sandgate-Namespace": TENANT, **(headers or {})}
-        if body is not None:
-            every["Content-Type"] = "application/json"
-            body = json.dumps(body)
-        connection.request(method, target, body, every)
-        return Reply(connection.getresponse())
-
-    def execute(self, caller, body=None, **headers):
-        return self.send("POST", "/v1/tools/code_execute", caller, body or PRINT, headers)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(CALL_SECONDS)
-
-
-def certificate(directory, name="tls"):
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        + ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-        + ["-keyout", directory / f"{name}.key", "-out", directory / f"{name}.crt"],
-        check=True,
-        capture_output=True,
-    )
-
-
-def kubeconfig(directory, caller):
-    """One for `caller`'s token and nothing else."""
-    config = json.loads(pathlib.Path(os.environ["KUBECONFIG"]).read_text("utf-8"))
-    token = caller.headers["Authorization"].removeprefix("Bearer ")
-    config["users"][0]["user"] = {"token": token}
-    file = directory / "kubeconfig"
-    file.write_text(json.dumps(config), "utf-8")
-    return file
-
-
-@pytest.fixture(scope="module")
-def account(cluster, tokens):
-    return tokens(SYSTEM, "sandgate-gateway")
-
-
-@pytest.fixture(scope="module")
-def server(account, tmp_path_factory):
-    running = Gateway(tmp_path_factory.mktemp("gateway"), account)
-    yield running
-    assert running.stop() == 0
-
-
-def finish(operator, name, **status):
-    url = path("executions", TENANT, name, "status")
-    operator.patch(url, {"status": {"phase": "Succeeded", "exitCode": 0, **status}}).must()
 
 
 def names(cluster, resource):
@@ -142,7 +27,7 @@ def test_a_call_waits_for_its_result(server, cluster, operator, agent):
         name = wait_for(lambda: names(cluster, "executions") - before, "an Execution").pop()
         made = cluster.get(path("executions", TENANT, name)).must()
         assert made["spec"]["requester"]["username"] == AGENT
-        finish(operator, name, stdout="1\n", stderr="", executionTimeMillis=7)
+        finish(operator, name, exitCode=0, stdout="1\n", stderr="", executionTimeMillis=7)
         answer = call.result()
     assert answer.code == 200, answer
     sandbox = made["spec"]["sandboxName"]
@@ -189,7 +74,7 @@ def test_long_outputs_come_whole(server, cluster, operator, agent):
     foreign = store(gzip.compress(b"x" * 40000), 2, [])
     ref = {"configMaps": maps, "bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}
     stolen = {"configMaps": [foreign], "bytes": 40000, "sha256": hashlib.sha256(b"x" * 40000).hexdigest()}
-    finish(operator, name, stdout=text[:100], stdoutRef=ref, stderr="start", stderrRef=stolen)
+    finish(operator, name, exitCode=0, stdout=text[:100], stdoutRef=ref, stderr="start", stderrRef=stolen)
     answer = server.send("GET", f"/v1/executions/{name}", agent)
     assert answer.json["stdout"] == text and "stdout_truncated" not in answer.json
     assert answer.json["stderr"] == "start" and answer.json["stderr_truncated"] is True
