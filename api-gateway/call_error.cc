@@ -3,9 +3,21 @@
 #include "libs/api/json.h"
 
 namespace sandgate::gateway {
+namespace {
+
+constexpr size_t kMaxHalf = 1024;
+
+// The API server repeats a value that it refuses, all of it, and says what is wrong behind it.
+std::string Shortened(const std::string& message) {
+  if (message.size() <= 2 * kMaxHalf) return message;
+  return message.substr(0, kMaxHalf) + " ... " + message.substr(message.size() - kMaxHalf);
+}
+
+}  // namespace
 
 CallError FromStatus(const base::Status& status) {
   using base::Code;
+  const std::string message = Shortened(status.message());
   switch (status.code()) {
     case Code::kOk:
     case Code::kInternal:
@@ -15,18 +27,18 @@ CallError FromStatus(const base::Status& status) {
     case Code::kGone:
       return {503, "Unavailable", "the Kubernetes API cannot be reached now; try again", ""};
     case Code::kInvalidArgument:
-      return {422, "Invalid", status.message(), ""};
+      return {422, "Invalid", message, ""};
     case Code::kNotFound:
-      return {404, "NotFound", status.message(), ""};
+      return {404, "NotFound", message, ""};
     case Code::kAlreadyExists:
     case Code::kConflict:
-      return {409, "Conflict", status.message(), ""};
+      return {409, "Conflict", message, ""};
     case Code::kPermissionDenied:
-      return {403, "Forbidden", status.message(), ""};
+      return {403, "Forbidden", message, ""};
     case Code::kUnauthenticated:
       return {401, "Unauthorized", "the bearer token is not accepted by the Kubernetes API", ""};
     case Code::kResourceExhausted:
-      return {429, "TooManyRequests", status.message(), ""};
+      return {429, "TooManyRequests", message, ""};
   }
   return {503, "Unavailable", "try again", ""};
 }

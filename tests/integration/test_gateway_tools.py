@@ -119,8 +119,9 @@ def test_all_of_512_kib_is_stored(server, cluster, agent, box, content):
     assert stored == content.encode()
 
 
-def test_all_of_512_kib_of_bytes_is_stored(server, cluster, agent, box):
-    data = bytes(range(256)) * (HALF_MIB // 256)
+@pytest.mark.parametrize("size", [0, 1, 2, 256, HALF_MIB - 2, HALF_MIB - 1, HALF_MIB])
+def test_bytes_of_any_value_are_stored(server, cluster, agent, box, size):
+    data = (bytes(reversed(range(256))) * (HALF_MIB // 256))[:size]
     body = {"sandbox_id": box, "file_path": "big", "content": base64.b64encode(data).decode(),
             "encoding": "base64"}
     asked = server.send("POST", "/v1/tools/code_write_file", agent, body, ASYNC)

@@ -102,6 +102,14 @@ TEST(GatewayResult, LimitsAre429) {
   EXPECT_FALSE(LimitError(execution).has_value());
 }
 
+TEST(GatewayError, AMessageOfTheApiServersIsShortenedInTheMiddle) {
+  const std::string said = "spec.x: Invalid value: " + std::string(700'000, 'v') + ": too long";
+  const CallError error = FromStatus(base::Status(base::Code::kInvalidArgument, said));
+  EXPECT_EQ(error.status, 422U);
+  EXPECT_LT(error.message.size(), 3000U);
+  EXPECT_TRUE(error.message.starts_with("spec.x: ") && error.message.ends_with(": too long"));
+}
+
 TEST(GatewayResult, ProgressNamesTheApproval) {
   api::Execution execution = Ended(api::ExecutionPhase::kAwaitingApproval);
   execution.status.approval_name = "execution-1";
