@@ -22,12 +22,6 @@ bool Limit(__rlimit_resource resource, int64_t value) {
   return setrlimit(resource, &limit) == 0;
 }
 
-bool SetLimits(const RunSpec& spec) {
-  return Limit(RLIMIT_CORE, 0) && Limit(RLIMIT_NPROC, spec.processes) &&
-         Limit(RLIMIT_NOFILE, spec.open_files) && Limit(RLIMIT_FSIZE, spec.file_bytes) &&
-         (spec.address_space_bytes == 0 || Limit(RLIMIT_AS, spec.address_space_bytes));
-}
-
 bool SetStdin(const RunSpec& spec) {
   const char* path = spec.code_on_stdin ? spec.code_path.c_str() : "/dev/null";
   const int fd = open(path, O_RDONLY);
@@ -93,6 +87,12 @@ std::string FindProgram(const std::string& name) {
 }
 
 }  // namespace
+
+bool SetLimits(const RunSpec& spec) {
+  return Limit(RLIMIT_CORE, 0) && Limit(RLIMIT_NPROC, spec.processes) &&
+         Limit(RLIMIT_NOFILE, spec.open_files) && Limit(RLIMIT_FSIZE, spec.file_bytes) &&
+         (spec.address_space_bytes == 0 || Limit(RLIMIT_AS, spec.address_space_bytes));
+}
 
 pid_t StartCode(const RunSpec& spec, const std::string& filter, const sigset_t& mask) {
   Child child{spec,

@@ -15,4 +15,7 @@ namespace sandgate::runner {
 // told the runner which step failed.
 pid_t StartCode(const RunSpec& spec, const std::string& filter, const sigset_t& mask);
 
+// The resource limits of a run's processes, for the calling process. False with errno.
+bool SetLimits(const RunSpec& spec);
+
 }  // namespace sandgate::runner

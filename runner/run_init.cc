@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runner/file_child.h"
 #include "runner/run_child.h"
 #include "runner/run_privileges.h"
 #include "runner/run_root.h"
@@ -121,7 +122,8 @@ void RunInit(const RunSpec& spec, const std::string& filter, uid_t uid, gid_t gi
 
   sigset_t inside_poll;
   BlockChildSignal(&inside_poll);
-  const pid_t code = StartCode(spec, filter, inside_poll);
+  const pid_t code = spec.file ? StartFileOperation(spec, filter, inside_poll)
+                               : StartCode(spec, filter, inside_poll);
   if (code < 0) _exit(1);  // told already
   close(kStdoutFd);
   close(kStderrFd);

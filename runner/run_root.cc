@@ -134,10 +134,12 @@ const char* BuildRoot(const RunSpec& spec) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "own the mounts";
   const int64_t root_bytes = static_cast<int64_t>(spec.code.size()) + kRootSlackBytes;
   if (!MountTmpfs(kStaging, root_bytes, kRootInodes, "0755")) return "make the run's root";
-  if (!BindImage()) return "bind the image's directories";
   if (!MakeDirectory(Staged(kWorkspacePath)) || !Bind(spec.workspace, Staged(kWorkspacePath))) {
     return "bind the workspace";
   }
+  // The way out of the workspace leads nowhere: there is not even an image there.
+  if (spec.file) return EnterRoot() ? nullptr : "enter the run's root";
+  if (!BindImage()) return "bind the image's directories";
   if (!MakeDevices(spec)) return "make the run's /dev";
   if (!WriteCode(spec)) return "write the code";
   if (!MakeDirectory(Staged("/sys"))) return "make the run's /sys";

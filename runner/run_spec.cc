@@ -16,6 +16,7 @@ constexpr int64_t kAddressSpaceSlack = 4096 * kMebibyte;
 constexpr int64_t kMaxProcesses = 256;
 constexpr int64_t kMaxOpenFiles = 1024;
 constexpr int64_t kMaxShmBytes = 256 * kMebibyte;
+constexpr int64_t kNoMode = -1;
 
 class Writer {
  public:
@@ -73,6 +74,46 @@ void VisitNumbers(Spec& spec, Visit visit) {
   visit(spec.shm_bytes);
 }
 
+void WriteFileRequest(const FileRequest& file, Writer* writer) {
+  writer->Number(static_cast<int64_t>(file.operation));
+  writer->Text(file.path);
+  writer->Text(file.content);
+  writer->Number(file.append ? 1 : 0);
+  writer->Number(file.mode ? int64_t{*file.mode} : kNoMode);
+  writer->Number(file.max_bytes);
+  writer->Number(file.limit);
+  writer->Text(file.cursor);
+}
+
+FileRequest ReadFileRequest(Reader* reader) {
+  FileRequest file;
+  file.operation = static_cast<api::Operation>(reader->Number());
+  file.path = reader->Text();
+  file.content = reader->Text();
+  file.append = reader->Number() != 0;
+  if (const int64_t mode = reader->Number(); mode != kNoMode) {
+    file.mode = static_cast<uint32_t>(mode);
+  }
+  file.max_bytes = reader->Number();
+  file.limit = reader->Number();
+  file.cursor = reader->Text();
+  return file;
+}
+
+// What holds for every process of a run, whatever it does.
+RunSpec WithLimits(int64_t memory_bytes, int64_t disk_bytes, std::string workspace) {
+  RunSpec spec;
+  spec.workspace = std::move(workspace);
+  // More than fits anywhere, so that a full disk says that it is full.
+  spec.file_bytes = 2 * (disk_bytes + memory_bytes);
+  spec.processes = kMaxProcesses;
+  spec.open_files = kMaxOpenFiles;
+  spec.tmp_bytes = memory_bytes;
+  spec.shm_bytes = std::min(memory_bytes / 2, kMaxShmBytes);
+  spec.address_space_bytes = memory_bytes + kAddressSpaceSlack;
+  return spec;
+}
+
 // V8 reserves far more address space than it uses, so it gets its own limit: three quarters, since
 // buffers and code live outside of this heap.
 std::string NodeHeapFlag(int64_t memory_bytes) {
@@ -91,6 +132,8 @@ std::string Encode(const RunSpec& spec) {
   writer.Number(spec.code_on_stdin ? 1 : 0);
   writer.Text(spec.workspace);
   VisitNumbers(spec, [&writer](int64_t number) { writer.Number(number); });
+  writer.Number(spec.file ? 1 : 0);
+  if (spec.file) WriteFileRequest(*spec.file, &writer);
   return writer.Take();
 }
 
@@ -104,22 +147,15 @@ std::optional<RunSpec> Decode(std::string_view text) {
   spec.code_on_stdin = reader.Number() != 0;
   spec.workspace = reader.Text();
   VisitNumbers(spec, [&reader](int64_t& number) { number = reader.Number(); });
-  if (!reader.Done() || spec.argv.empty()) return std::nullopt;
+  if (reader.Number() != 0) spec.file = ReadFileRequest(&reader);
+  if (!reader.Done() || spec.argv.empty() != spec.file.has_value()) return std::nullopt;
   return spec;
 }
 
 RunSpec SpecFor(api::Language language, std::string code, int64_t memory_bytes, int64_t disk_bytes,
                 std::string workspace) {
-  RunSpec spec;
+  RunSpec spec = WithLimits(memory_bytes, disk_bytes, std::move(workspace));
   spec.code = std::move(code);
-  spec.workspace = std::move(workspace);
-  // More than fits anywhere, so that a full disk says that it is full.
-  spec.file_bytes = 2 * (disk_bytes + memory_bytes);
-  spec.processes = kMaxProcesses;
-  spec.open_files = kMaxOpenFiles;
-  spec.tmp_bytes = memory_bytes;
-  spec.shm_bytes = std::min(memory_bytes / 2, kMaxShmBytes);
-  spec.address_space_bytes = memory_bytes + kAddressSpaceSlack;
   const std::string directory = kCodeDirectory;
   switch (language) {
     case api::Language::kPython:
@@ -138,6 +174,13 @@ RunSpec SpecFor(api::Language language, std::string code, int64_t memory_bytes, 
       spec.argv = {"bash", spec.code_path};
       break;
   }
+  return spec;
+}
+
+RunSpec SpecFor(const FileRequest& file, int64_t memory_bytes, int64_t disk_bytes,
+                std::string workspace) {
+  RunSpec spec = WithLimits(memory_bytes, disk_bytes, std::move(workspace));
+  spec.file = file;
   return spec;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libs/api/sandbox.h"
+#include "runner/file_operations.h"
 
 namespace sandgate::runner {
 
@@ -25,6 +26,9 @@ inline constexpr int kRunDescriptors = 5;
 inline constexpr char kTerminateByte = 'T';
 
 struct RunSpec {
+  // A file operation, done by this program itself; then there is no argv and no code.
+  std::optional<FileRequest> file;
+
   std::vector<std::string> argv;
   std::string code;
   std::string code_path;       // where the code stands in the run's own root
@@ -49,6 +53,11 @@ std::optional<RunSpec> Decode(std::string_view text);
 
 // How a language's code is started, with limits of one run.
 RunSpec SpecFor(api::Language language, std::string code, int64_t memory_bytes, int64_t disk_bytes,
+                std::string workspace);
+
+// How a file operation is done. The same limits hold, so that nothing in it can go further than
+// code could.
+RunSpec SpecFor(const FileRequest& file, int64_t memory_bytes, int64_t disk_bytes,
                 std::string workspace);
 
 // The environment of every run. Nothing of the runner's own is inherited.

@@ -13,6 +13,7 @@
 
 #include "libs/base/clock.h"
 #include "runner/child_wait.h"
+#include "runner/file_answer.h"
 #include "runner/output_buffer.h"
 #include "runner/supervision_logic.h"
 
@@ -30,6 +31,36 @@ constexpr size_t kReadBytes = 32 * 1024;
 // How long the death of a killed run's processes may take. It takes 12 ms.
 constexpr milliseconds kDeathDeadline{30'000};
 
+bool IsFileOperation(const api::RunRequest& request) {
+  switch (request.operation) {
+    case api::Operation::kExecute:
+    case api::Operation::kInstallPackage:
+      return false;
+    case api::Operation::kWriteFile:
+    case api::Operation::kReadFile:
+    case api::Operation::kListFiles:
+      return true;
+  }
+  return false;
+}
+
+RunSpec SpecOf(const api::RunRequest& request, const SupervisorOptions& options) {
+  if (!IsFileOperation(request)) {
+    return SpecFor(request.language, request.code, request.memory_bytes, options.disk_bytes,
+                   options.workspace);
+  }
+  FileRequest file;
+  file.operation = request.operation;
+  file.path = request.path;
+  file.content = request.content;
+  file.append = request.append;
+  file.mode = request.mode;
+  file.max_bytes = request.output_bytes;
+  file.limit = request.limit;
+  file.cursor = request.cursor;
+  return SpecFor(file, request.memory_bytes, options.disk_bytes, options.workspace);
+}
+
 // What one run needs while it runs.
 class Session {
  public:
@@ -45,7 +76,8 @@ class Session {
                      milliseconds(request.grace_millis)),
         memory_(request.memory_bytes, start),
         out_(static_cast<size_t>(request.output_bytes)),
-        err_(static_cast<size_t>(request.output_bytes)),
+        err_(static_cast<size_t>(IsFileOperation(request) ? kMaxFileAnswerBytes
+                                                          : request.output_bytes)),
         next_sample_(start_) {}
 
   // Until the init is gone or never came.
@@ -232,9 +264,7 @@ RunSupervisor::RunSupervisor(SupervisorOptions options, Spawner spawner, Fd wake
 
 base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
   const MemorySample start = probe_->Sample(-1);
-  base::Result<RunProcess> process =
-      spawner_.Spawn(SpecFor(request.language, request.code, request.memory_bytes,
-                             options_.disk_bytes, options_.workspace));
+  base::Result<RunProcess> process = spawner_.Spawn(SpecOf(request, options_));
   if (process.status().code() == base::Code::kUnavailable) return process.status();
   if (!process.ok()) {
     api::RunState state;
@@ -247,7 +277,9 @@ base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
   Session session(std::move(process).value(), spawner_.stage(), request, *probe_, start,
                   wake_.get(), cancel_);
   session.Loop();
-  return session.End();
+  base::Result<api::RunState> state = session.End();
+  if (state.ok() && IsFileOperation(request)) TakeFileAnswer(&*state);
+  return state;
 }
 
 void RunSupervisor::Cancel() {

@@ -24,7 +24,8 @@ PostAnswer RunTable::Post(const std::string& run_id, api::RunRequest request) {
   if (known_.size() >= limits_.known_ids) return PostAnswer::kWornOut;
   if (queue_.size() >= limits_.queued) return PostAnswer::kQueueFull;
   // Room for the whole output is reserved now: no run is started whose result could not be kept.
-  const int64_t reserved = static_cast<int64_t>(request.code.size()) + 2 * request.output_bytes;
+  const auto given = static_cast<int64_t>(request.code.size() + request.content.size());
+  const int64_t reserved = given + 2 * request.output_bytes;
   if (kept_bytes_ + reserved > limits_.kept_bytes) return PostAnswer::kResultsFull;
   kept_bytes_ += reserved;
   known_.insert(run_id);

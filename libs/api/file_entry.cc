@@ -22,8 +22,10 @@ constexpr FileErrorCode kErrors[] = {
 // 2261-01-01; nanoseconds in 64 bits end in 2262.
 constexpr int64_t kLastSecond = 9'183'110'400;
 
-// {"name":"","nameBase64":"","type":"directory","size":9223372036854775807,"mtime":"20 bytes"},
-constexpr size_t kEntryOverhead = 128;
+// {"mtime":"2026-01-01T00:00:00Z","name":"","size":0,"type":"directory"}, with the longest size
+constexpr size_t kEntryOverhead = 96;
+// ,"nameBase64":""
+constexpr size_t kBase64Overhead = 16;
 
 }  // namespace
 
@@ -96,7 +98,8 @@ std::vector<FileEntry> FilesFromJson(const Json& list) {
 }
 
 size_t CostInJson(const FileEntry& entry) {
-  size_t cost = kEntryOverhead + entry.name_base64.size();
+  size_t cost = kEntryOverhead;
+  if (!entry.name_base64.empty()) cost += kBase64Overhead + entry.name_base64.size();
   for (const char c : entry.name) {
     const auto byte = static_cast<unsigned char>(c);
     const bool escaped = byte < 0x20 || c == '<' || c == '>' || c == '&' || c == '"' || c == '\\';

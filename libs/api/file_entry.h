@@ -39,7 +39,7 @@ std::vector<FileEntry> FilesFromJson(const Json& list);
 // Limits of one page of a listing.
 inline constexpr int64_t kMaxListLimit = 4096;
 inline constexpr int64_t kDefaultListLimit = 1000;
-inline constexpr size_t kMaxListBytes = 256 * 1024;  // as CostInJson counts
+inline constexpr size_t kMaxListBytes = 512 * 1024;  // as CostInJson counts
 inline constexpr size_t kMaxNameBytes = 255;         // NAME_MAX
 // What the entry costs in the API server's JSON at the most, where `<` and control characters take
 // six bytes each.

@@ -117,6 +117,19 @@ TEST(FileEntry, NamesAreExactHoweverTheyAreWritten) {
   EXPECT_TRUE(FilesFromJson(Json::array({1, nullptr, Json::object()})).empty());
 }
 
+// What it is said to cost, no server's JSON of it exceeds.
+TEST(FileEntry, CostsNoMoreThanItIsSaidTo) {
+  for (const std::string& name : std::vector<std::string>{
+           "a", std::string(255, 'x'), std::string(255, '<'), std::string(255, '\x01'),
+           std::string(255, '\xff'), std::string(127, '"') + "\\", "\xe2\x80\xa8"}) {
+    const FileEntry entry = MakeFileEntry(name, FileType::kFile, INT64_MAX, INT64_MAX);
+    std::string text = DumpJson(ToJson(std::vector{entry}));
+    size_t size = text.size();
+    for (const char c : text) size += (c == '<' || c == '>' || c == '&') ? 5 : 0;
+    EXPECT_LE(size, CostInJson(entry)) << name;
+  }
+}
+
 TEST(FileEntry, TimesThatCodeMadeUpAreBounded) {
   const auto time = [](int64_t seconds) {
     return base::FormatTime(MakeFileEntry("a", FileType::kFile, 0, seconds).mtime);
@@ -289,7 +302,7 @@ TEST(FileState, RefusesAListingThatCannotBe) {
   };
   Json many = Json::array(), thick = Json::array();
   for (int i = 0; i < 4097; ++i) many.push_back(entry(std::to_string(100'000 + i)));
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 2000; ++i) {
     thick.push_back(entry(std::to_string(100'000 + i) + std::string(240, 'x')));
   }
   const struct {

@@ -267,6 +267,25 @@ TEST(RunSpec, SurvivesTheWayToTheStage) {
   EXPECT_FALSE(Decode(text + "x"));
 }
 
+TEST(RunSpec, AFileOperationSurvivesItToo) {
+  FileRequest file;
+  file.operation = api::Operation::kWriteFile;
+  file.path = "d/f";
+  file.content = std::string("\0\xff", 2);
+  file.append = true;
+  file.max_bytes = 7;
+  file.limit = 9;
+  file.cursor = "YQ";
+  for (const auto& mode : {std::optional<uint32_t>(), std::optional<uint32_t>(0)}) {
+    file.mode = mode;
+    const std::string text = Encode(SpecFor(file, 512 * kMiB, 0, "/w"));
+    const auto read = Decode(text);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->file, file);
+    for (size_t size = 0; size < text.size(); ++size) EXPECT_FALSE(Decode(text.substr(0, size)));
+  }
+}
+
 TEST(RunSpec, NodeIsHeldByItsHeapFlagAndNotByAddressSpace) {
   const RunSpec node = SpecFor(api::Language::kJavaScript, "", 512 * kMiB, 0, "/w");
   EXPECT_EQ(node.address_space_bytes, 0);
