@@ -1,4 +1,4 @@
-// Asio as this folder uses it. Private: no public header includes it.
+// Asio as this folder and the egress proxy use it (link sandgate_asio). No public header includes it.
 #pragma once
 
 // clang-format off: Asio 1.18 uses std::exchange without including it

@@ -1,4 +1,5 @@
-// OpenSSL contexts from PEM text, and what a verified peer is called. Private to this folder.
+// OpenSSL contexts from PEM text, and what a verified peer is called. For this folder and the egress
+// proxy.
 #pragma once
 
 #include <memory>

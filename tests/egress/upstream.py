@@ -1,0 +1,38 @@
+"""A TLS server of the outside world, on port 443: it echoes."""
+
+import socket
+import ssl
+import threading
+
+
+class Server:
+    def __init__(self, address, certificate, key, port=443):
+        self.accepted = 0  # TCP connections
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = socket.socket(family)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((address, port))
+        self._socket.listen(1024)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self):
+        self._socket.close()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection):
+        try:
+            with self._context.wrap_socket(connection, server_side=True) as tls:
+                while data := tls.recv(65536):
+                    tls.sendall(data)
+        except OSError:
+            connection.close()
