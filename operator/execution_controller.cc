@@ -256,8 +256,9 @@ Status ExecutionController::Settle(const kube::Key& key, const api::Approval& ap
   }
   auto parsed = api::Approval::FromJson(*written);
   if (!parsed.ok()) return parsed.status();
-  parts_.caches.written_approvals().Wrote(
-      key, std::make_shared<const api::Approval>(std::move(parsed).value()));
+  const auto now_it_is = std::make_shared<const api::Approval>(std::move(parsed).value());
+  parts_.caches.written_approvals().Wrote(key, now_it_is);
+  if (observer_.approval) observer_.approval(now_it_is);
   base::LogInfo("approval: new phase", {{"execution", key.ToString()},
                                         {"approval", key.ToString()},
                                         {"phase", api::ApprovalPhaseName(settle.phase)}});

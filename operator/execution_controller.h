@@ -20,6 +20,8 @@ namespace sandgate::op {
 struct ExecutionObserver {
   std::function<void(const api::Execution& before, const api::ExecutionStatus& after)> finished;
   std::function<void(api::ApprovalPhase phase, std::chrono::seconds waited)> settled;
+  // An Approval became Pending, or was settled: written, so it is so. Optional.
+  std::function<void(const Caches::ApprovalPtr& approval)> approval = nullptr;
 };
 
 // Thread-safe. Start and Stop once each.

@@ -42,6 +42,17 @@ class Metrics::Impl {
                                     .Help("Time from an Approval's creation to its end.")
                                     .Register(registry)
                                     .Add({}, kWaitSeconds);
+  Counters& webhook =
+      NewCounters(&registry, "sandgate_webhook_deliveries_total",
+                  "Messages to approvers that ended, by event and result; only delivered arrived.");
+  prometheus::Counter& webhook_failures =
+      NewCounters(&registry, "sandgate_webhook_failed_attempts_total",
+                  "Attempts to deliver a message that failed; most are tried again.")
+          .Add({});
+  prometheus::Gauge& webhook_depth =
+      NewGauges(&registry, "sandgate_webhook_queue_depth",
+                "Messages to approvers that are on their way or wait for another attempt.")
+          .Add({});
   prometheus::Gauge& pending =
       NewGauges(&registry, "sandgate_pending_approvals", "Approvals that wait for a human now.")
           .Add({});
@@ -81,6 +92,18 @@ void Metrics::CountWrite(const std::string& resource, const std::string& verb) {
 
 void Metrics::CountReconcile(const std::string& controller, const std::string& result) {
   impl_->reconciles.Add({{"controller", controller}, {"result", result}}).Increment();
+}
+
+void Metrics::CountWebhook(const std::string& event, const std::string& result) {
+  impl_->webhook.Add({{"event", event}, {"result", result}}).Increment();
+}
+
+void Metrics::CountWebhookFailure() {
+  impl_->webhook_failures.Increment();
+}
+
+void Metrics::SetWebhookDepth(size_t depth) {
+  impl_->webhook_depth.Set(static_cast<double>(depth));
 }
 
 void Metrics::SetPendingApprovals(size_t count) {

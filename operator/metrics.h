@@ -24,11 +24,17 @@ class Metrics {
   void CountWrite(const std::string& resource, const std::string& verb);
   void CountReconcile(const std::string& controller, const std::string& result);
 
+  // A message to approvers ended; both labels as webhook_logic and webhook_queue name them.
+  void CountWebhook(const std::string& event, const std::string& result);
+  void CountWebhookFailure();
+
   void SetPendingApprovals(size_t count);
   void SetGuardIntact(bool intact);
   void SetPolicyHealthy(bool healthy);
   void SetLeader(bool leader);
   void SetQueueDepth(const std::string& controller, size_t depth);
+
+  void SetWebhookDepth(size_t depth);
 
   std::string Text() const;
 

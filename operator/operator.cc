@@ -17,6 +17,17 @@ std::vector<api::Json> ExpectedPolicies(const std::string& path) {
   return {};
 }
 
+// A webhook that counts into `metrics`; null where none is configured.
+std::unique_ptr<Webhook> NewWebhook(const WebhookOptions& options, Metrics* metrics) {
+  if (options.directory.empty()) return nullptr;
+  return std::make_unique<Webhook>(
+      options, base::RealClock(),
+      WebhookObserver{[metrics](WebhookEvent event, WebhookResult result) {
+                        metrics->CountWebhook(WebhookEventName(event), WebhookResultName(result));
+                      },
+                      [metrics] { metrics->CountWebhookFailure(); }});
+}
+
 }  // namespace
 
 Settings SettingsFrom(const Options& options) {
@@ -57,6 +68,7 @@ Operator::Operator(const Options& options, Settings settings, kube::Api api,
       api_(std::move(api)),
       authority_(std::move(authority)),
       identity_made_(base::RealClock().Now()),
+      webhook_(NewWebhook(options_.webhook, &metrics_)),
       cluster_(api_, [this](const std::string& resource,
                             const std::string& verb) { metrics_.CountWrite(resource, verb); }),
       events_(api_, kManagedBy, options.pod_name),
@@ -109,6 +121,9 @@ ExecutionObserver Operator::Observer() {
           [this](api::ApprovalPhase phase, std::chrono::seconds waited) {
             metrics_.CountDecision(api::ApprovalPhaseName(phase));
             metrics_.ObserveApprovalWait(static_cast<double>(waited.count()));
+          },
+          [this](const Caches::ApprovalPtr& approval) {
+            if (webhook_) webhook_->Changed(approval);
           }};
 }
 
@@ -131,11 +146,24 @@ void Operator::WakeEverything() {
   }
 }
 
+// What waited when another instance led: it may have been told, or died before; the receiver knows
+// it by its id.
+void Operator::AnnounceAgain() {
+  if (!webhook_) return;
+  for (const auto& approval : caches_.Approvals()) {
+    if (approval->phase == api::ApprovalPhase::kPending && !approval->decision &&
+        approval->meta.name != kCanary) {
+      webhook_->Changed(approval);
+    }
+  }
+}
+
 // Nothing is decided on half a picture: the caches come first.
 void Operator::Lead() {
   while (!stopping_ && !caches_.HasSynced()) std::this_thread::sleep_for(kSyncPoll);
   if (stopping_) return;
   base::LogInfo("leading");
+  AnnounceAgain();
   sandboxes_.Start(options_.workers);
   executions_.Start(options_.workers);
   janitor_.Start();
@@ -161,6 +189,7 @@ void Operator::Stop() {
   janitor_.Stop();
   executions_.Stop();
   sandboxes_.Stop();
+  if (webhook_) webhook_->Stop();
   guard_.Stop();
   caches_.Stop();
   policy_.Stop();
@@ -195,6 +224,7 @@ std::string Operator::MetricsText() {
   metrics_.SetPolicyHealthy(policy_.healthy());
   metrics_.SetLeader(leading_);
   metrics_.SetQueueDepth("sandbox", sandbox_queue_.depth());
+  metrics_.SetWebhookDepth(webhook_ ? webhook_->depth() : 0);
   metrics_.SetQueueDepth("execution", execution_queue_.depth());
   return metrics_.Text();
 }

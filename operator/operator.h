@@ -14,6 +14,7 @@
 #include "operator/options.h"
 #include "operator/policy_file.h"
 #include "operator/policy_guard.h"
+#include "operator/webhook.h"
 
 namespace sandgate::op {
 
@@ -44,6 +45,7 @@ class Operator {
   void WakeEverything();
   void WakeSandbox(const kube::Key& sandbox);
   void Lead();
+  void AnnounceAgain();
 
   const Options options_;
   const Settings settings_;
@@ -51,6 +53,7 @@ class Operator {
   http::CertificateAuthority authority_;
   base::Time identity_made_;
   Metrics metrics_;
+  std::unique_ptr<Webhook> webhook_;  // null: nobody is told
   Cluster cluster_;
   kube::EventRecorder events_;
   kube::WorkQueue sandbox_queue_, execution_queue_;

@@ -33,6 +33,12 @@ Runs what agents ask for in sandboxes, and asks a human first where the policy s
                              (also: $SANDGATE_GATEWAY_HOSTS, separated by commas)
   --health ADDRESS:PORT      where to serve /healthz, /readyz and /metrics over plain HTTP
                              (default 0.0.0.0:8081)
+  --webhook-config DIR       tell approvers by HTTPS: a directory with the files url, key and, for an
+                             authority of your own, ca.crt; read again for each message
+                             (default: nobody is told)
+  --webhook-code BOOL        true puts the code's beginning into the messages (default false)
+  --webhook-outcomes BOOL    false tells of questions alone, not of their ends (default true)
+  --webhook-insecure BOOL    true allows an http:// URL to another machine (default false)
   --version, --help
 
 SANDGATE_LOG_LEVEL=debug|info|warning|error sets how much is logged (default info).
@@ -79,14 +85,30 @@ Options FromEnvironment(const Environment& environment) {
 }
 
 // "" or what is wrong.
+std::string StoreBool(const std::string& name, const std::string& value, bool* option) {
+  if (value != "true" && value != "false") return name + " must be true or false";
+  *option = value == "true";
+  return "";
+}
+
+// "" or what is wrong.
 std::string Store(const std::string& name, const std::string& value, Options* options) {
-  const std::map<std::string, std::string*> texts = {{"--config", &options->config},
-                                                     {"--admission-policies", &options->admission},
-                                                     {"--kubeconfig", &options->kubeconfig},
-                                                     {"--namespace", &options->ns},
-                                                     {"--user", &options->user},
-                                                     {"--image", &options->image},
-                                                     {"--pull-policy", &options->pull_policy}};
+  const std::map<std::string, std::string*> texts = {
+      {"--config", &options->config},
+      {"--admission-policies", &options->admission},
+      {"--kubeconfig", &options->kubeconfig},
+      {"--namespace", &options->ns},
+      {"--user", &options->user},
+      {"--image", &options->image},
+      {"--pull-policy", &options->pull_policy},
+      {"--webhook-config", &options->webhook.directory}};
+  const std::map<std::string, bool*> bools = {
+      {"--webhook-code", &options->webhook.text.include_code},
+      {"--webhook-outcomes", &options->webhook.outcomes},
+      {"--webhook-insecure", &options->webhook.allow_insecure}};
+  if (const auto found = bools.find(name); found != bools.end()) {
+    return StoreBool(name, value, found->second);
+  }
   const auto text = texts.find(name);
   if (text == texts.end() && name != "--health" && name != "--gateway-host") {
     return "unknown option " + name;

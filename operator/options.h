@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libs/http/address.h"
+#include "operator/webhook_options.h"
 
 namespace sandgate::op {
 
@@ -21,6 +22,7 @@ struct Options {
   std::string pull_policy;                 // $SANDGATE_RUNNER_PULL_POLICY
   std::vector<std::string> gateway_hosts;  // $SANDGATE_GATEWAY_HOSTS, and those of the flags
   std::string user;  // this operator's name at the API server; default: its ServiceAccount in `ns`
+  WebhookOptions webhook;
   bool help = false;
   bool version = false;
   int workers = 4;  // threads of a controller

@@ -16,4 +16,7 @@ std::string RandomUuid();
 // Lower-case hex of the SHA-256 (FIPS 180-4) of `data`.
 std::string Sha256Hex(std::string_view data);
 
+// Lower-case hex of the HMAC-SHA256 (RFC 2104) of `data`. `key` is a secret: never log it.
+std::string HmacSha256Hex(std::string_view key, std::string_view data);
+
 }  // namespace sandgate::base
