@@ -27,6 +27,7 @@ constexpr int kTryMilliseconds = 1'500;
 constexpr int kTries = 2;
 constexpr size_t kMaxPending = 10'000;  // lookups; more fail at once
 constexpr int kMaxPollMilliseconds = 1'000;
+constexpr int kDatagramBytes = 1232;  // what passes every path whole; more comes over TCP
 constexpr char kDnsOnly[] = "b";
 
 Reason ReasonOf(int status) {
@@ -105,7 +106,8 @@ Status AresResolver::Open(const std::string& servers) {
   wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_ < 0) return Status(Code::kUnavailable, "no descriptor for the resolver");
   ares_options options{};
-  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS;
+  options.ednspsz = kDatagramBytes;
   options.timeout = kTryMilliseconds;
   options.tries = kTries;
   char lookups[] = {kDnsOnly[0], '\0'};
@@ -113,7 +115,7 @@ Status AresResolver::Open(const std::string& servers) {
   options.sock_state_cb = OnSocket;
   options.sock_state_cb_data = this;
   const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-                   ARES_OPT_SOCK_STATE_CB;
+                   ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB;
   int status = ares_init_options(&channel_, &options, mask);
   if (status == ARES_SUCCESS && !servers.empty()) {
     status = ares_set_servers_ports_csv(channel_, servers.c_str());

@@ -64,7 +64,7 @@ net::awaitable<Reason> Session::Talk() {
   if (no) co_return *no;
   host_ = request.host;
   audit_.host = request.name.empty() ? request.host : request.name;
-  if (request.problem == Reason::kMalformed) co_return Reason::kMalformed;
+  if (request.problem && request.grant.empty()) co_return *request.problem;
   no = TakeGrant(request.grant);
   if (!no) no = request.problem;
   if (no) co_return *no;

@@ -56,8 +56,8 @@ Session::Step Session::NameFromHello(std::string sni) {
 Session::Step Session::SendHello() {
   const std::chrono::duration<double> setup = Interrupt::Clock::now() - began_;
   shared_->metrics->ObserveSetup(setup.count());
-  audit_.carried = true;
   const std::optional<Reason> no = co_await GuardRetry();
+  audit_.carried = no != Reason::kSecondHello;
   hello_.clear();
   hello_.shrink_to_fit();
   co_return no;

@@ -13,6 +13,8 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
 import dns
 import pki
 import upstream
@@ -52,7 +54,7 @@ class Proxy:
              *options],
             stderr=subprocess.PIPE, text=True, env={"PATH": "/usr/bin"})
         threading.Thread(target=self._read, daemon=True).start()
-        wait_for(lambda: self.process.poll() is not None or self.ready(), "readiness")
+        wait_for(lambda: self.process.poll() is not None or self.get("/healthz"), "sign of life")
         assert self.process.poll() is None, self.lines
 
     def _read(self):
@@ -68,13 +70,19 @@ class Proxy:
                 self._changed.notify_all()
 
     def get(self, path):
-        with contextlib.suppress(urllib.error.URLError):
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
             with urllib.request.urlopen(f"http://127.0.0.1:{self.health}{path}") as answer:
                 return answer.read().decode()
         return None
 
     def ready(self):
         return self.get("/readyz") is not None
+
+    def unready(self):
+        """Why it is not ready."""
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.health}/readyz")
+        return refusal.value.read().decode()
 
     def wait_audit(self, count=1, after=0):
         """The audit lines behind the first `after`, once there are `count`."""
