@@ -36,6 +36,8 @@ def install():
                  f"--set=image.repository={repository},image.tag={tag}",
                  # This machine has no DNS for Services: callers use the address.
                  f"--set=gateway.service.clusterIP={GATEWAY_IP},gateway.tls.hosts={{{GATEWAY_IP}}}",
+                 # The Secret is not there until a test (or you) makes it, and is then taken up.
+                 "--set=approvals.webhook.enabled=true,approvals.webhook.caKey=ca.crt",
                  "--wait", "--timeout=180s"],
                 env=dict(cluster.environment_of_caller(), KUBECONFIG=str(state.KUBECONFIG)),
                 capture_output=True, text=True, check=False)

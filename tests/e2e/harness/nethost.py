@@ -31,7 +31,8 @@ while True:
 class NetHost:
     """For the time of a `with`."""
 
-    def __init__(self):
+    def __init__(self, server=SERVER):
+        self.program = server  # says "ready" on its first line
         # Both names differ from run to run: an earlier one that was killed may still be there.
         self.name = f"sgtest{os.getpid()}"
         self.server = None
@@ -51,7 +52,7 @@ class NetHost:
             self._ip(*within, "link", "set", "lo", "up")
             self._ip(*within, "route", "add", "default", "via", OUTSIDE)
             self.server = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, sys.executable, "-c", SERVER],
+                ["ip", "netns", "exec", self.name, sys.executable, "-c", self.program],
                 stdout=subprocess.PIPE, text=True)
             until(lambda: self.server.stdout.readline() == "ready\n", "the test host answers")
         except BaseException:
