@@ -41,6 +41,16 @@ std::string NameOf(const WebhookJob& job) {
   return job.approval->meta.ns + "/" + job.approval->meta.name;
 }
 
+// Once, at the start: who configures it sees whether it can work.
+void LogTarget(const WebhookOptions& options) {
+  const auto target = ReadWebhookTarget(options.directory, options.allow_insecure);
+  if (target.ok()) {
+    base::LogInfo("webhook: approvers are told", {{"host", target->url.host}});
+  } else {
+    base::LogWarning("webhook: nobody can be told yet", {{"error", target.status().message()}});
+  }
+}
+
 }  // namespace
 
 Webhook::Webhook(WebhookOptions options, const base::Clock& clock, WebhookObserver observer)
@@ -86,6 +96,7 @@ void Webhook::Changed(std::shared_ptr<const api::Approval> approval) {
 }
 
 void Webhook::Work() {
+  LogTarget(options_);
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stopping_) {
     WebhookEnds ends;
