@@ -4,6 +4,10 @@ namespace sandgate::op {
 
 using api::ExecutionPhase;
 
+const char kAuditUnavailable[] =
+    "The operator cannot write its audit log, so nothing is admitted: see the operator's log.";
+constexpr std::chrono::seconds kAuditRetry{2};
+
 bool ExecutionContext::SandboxReady() const {
   return seen.sandbox != nullptr && !seen.sandbox->meta.deleting() &&
          seen.sandbox->status.phase == api::SandboxPhase::kReady &&
@@ -81,7 +85,29 @@ ExecutionPlan AdmitBy(const ExecutionContext& c, api::ExecutionStatus status, co
   return {WriteStatus{std::move(status)}, std::nullopt};
 }
 
+namespace {
+
+// Shows why, then waits, looking again every `every`, and ends the Execution when it is too late.
+ExecutionPlan Hold(const ExecutionContext& c, const char* code, const std::string& message,
+                   base::Time until, base::Duration every) {
+  if (c.now >= until) return End(c, ExecutionPhase::kFailed, code, message);
+  api::ExecutionStatus status = c.status();
+  const bool changed = api::SetCondition(&status.conditions,
+                                         {"Admitted", "False", code, message, std::nullopt}, c.now);
+  if (!changed) {
+    return WaitFor(
+        std::min(until, std::chrono::time_point_cast<base::Time::duration>(c.now + every)));
+  }
+  if (!status.phase) status.phase = ExecutionPhase::kPending;
+  return {WriteStatus{std::move(status)}, std::nullopt};
+}
+
+}  // namespace
+
 ExecutionStep HoldForGuard(const ExecutionContext& c, api::RiskLevel risk, base::Time until) {
+  if (!c.seen.audit.ok()) {
+    return Hold(c, "AuditUnavailable", kAuditUnavailable, until, kAuditRetry);
+  }
   if (risk == api::RiskLevel::kLow || c.seen.guard.intact()) return std::nullopt;
   if (c.seen.guard.state == GuardView::State::kUnknown) {
     return WaitFor(c.now + std::chrono::seconds(1));  // soon known
@@ -90,16 +116,7 @@ ExecutionStep HoldForGuard(const ExecutionContext& c, api::RiskLevel risk, base:
       "The admission policies that keep approvals honest are not in force, so nothing above LOW "
       "risk runs: " +
       c.seen.guard.problem;
-  if (c.now >= until) {
-    return End(c, ExecutionPhase::kFailed, "AdmissionPoliciesNotIntact", message);
-  }
-  api::ExecutionStatus status = c.status();
-  const bool changed = api::SetCondition(
-      &status.conditions,
-      {"Admitted", "False", "AdmissionPoliciesNotIntact", message, std::nullopt}, c.now);
-  if (!changed) return WaitFor(until);
-  if (!status.phase) status.phase = ExecutionPhase::kPending;
-  return ExecutionPlan{WriteStatus{std::move(status)}, std::nullopt};
+  return Hold(c, "AdmissionPoliciesNotIntact", message, until, until - c.now);
 }
 
 }  // namespace sandgate::op

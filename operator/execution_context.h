@@ -33,6 +33,9 @@ ExecutionPlan End(const ExecutionContext& c, api::ExecutionPhase phase, const st
 
 ExecutionPlan WaitFor(std::optional<base::Time> again_at = std::nullopt);
 
+// For the agent; the operator's log says more.
+extern const char kAuditUnavailable[];
+
 // Marks `status` as final.
 void Finish(api::ExecutionStatus* status, api::ExecutionPhase phase, const std::string& message,
             const ExecutionContext& c);
@@ -41,8 +44,9 @@ void Finish(api::ExecutionStatus* status, api::ExecutionPhase phase, const std::
 ExecutionPlan AdmitBy(const ExecutionContext& c, api::ExecutionStatus status, const char* by,
                       const std::string& hash, const std::string& policy_revision);
 
-// While the API server's rules about approvals are not in force, nothing above LOW goes on. Holds
-// until `until`, then ends the Execution. nullopt: they are in force, or do not matter.
+// While the API server's rules about approvals are not in force, nothing above LOW goes on; while
+// the audit log takes no record, nothing does. Holds until `until`, then ends the Execution.
+// nullopt: neither stands in the way.
 ExecutionStep HoldForGuard(const ExecutionContext& c, api::RiskLevel risk, base::Time until);
 
 // After this moment the runner must have ended the run by itself; if we still do not know, we never

@@ -43,7 +43,10 @@ bool CameBefore(const api::Execution& one, const api::Execution& other) {
 
 ExecutionController::ExecutionController(ControllerParts parts, kube::WorkQueue& queue,
                                          ExecutionObserver observer)
-    : parts_(std::move(parts)), queue_(queue), observer_(std::move(observer)) {}
+    : parts_(std::move(parts)),
+      queue_(queue),
+      observer_(std::move(observer)),
+      trail_(parts_.audit) {}
 
 void ExecutionController::Start(int workers) {
   for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { Work(); });
@@ -136,10 +139,7 @@ std::optional<RunPlace> ExecutionController::PlaceOf(const api::Execution& execu
 
 Status ExecutionController::Reconcile(const kube::Key& key) {
   const Caches::ExecutionPtr first = parts_.caches.Execution(key);
-  if (!first) {
-    Forget(key);
-    return Status::Ok();
-  }
+  if (!first) return Forget(key);
   const size_t stripe =
       std::hash<std::string>{}(key.ns + "/" + first->spec.sandbox_name) % kStripes;
   const std::lock_guard<std::mutex> lock(stripes_[stripe]);
@@ -155,6 +155,7 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
   seen.approval = approval->get();
   seen.run = parts_.runners.ViewOf(execution->meta.uid);
   seen.guard = parts_.guard();
+  seen.audit = parts_.audit.Health();
   seen.load = Measure(*execution);
   seen.new_run_id = base::RandomUuid();
   const auto policy = parts_.policy();
@@ -166,14 +167,29 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
   if (plan.again_at) {
     queue_.AddAfter(key, std::max<base::Duration>(kSoon, *plan.again_at - now));
   }
+  const Status told = trail_.Before(key, seen, plan.action, policy->revision());
+  if (!told.ok()) return told;
   return Apply(key, seen, plan.action);
 }
 
-// It is gone.
-void ExecutionController::Forget(const kube::Key& key) {
+// It is over, or gone. A write whose answer was lost may have ended it: then only the API server
+// knows how.
+Status ExecutionController::Forget(const kube::Key& key) {
   parts_.caches.written_executions().Forget(key);
   parts_.caches.written_approvals().Forget(key);
   approved_.Forget(key);
+  std::optional<api::ExecutionStatus> last;
+  if (const auto uid = trail_.Open(key)) {
+    const auto live = parts_.cluster.api().Get(kube::kExecutions, key.ns, key.name);
+    if (!live.ok() && live.status().code() != Code::kNotFound) return live.status();
+    const auto execution = api::Execution::FromJson(live.ok() ? *live : api::Json());
+    if (execution.ok() && execution->meta.uid == *uid) {
+      if (!execution->status.terminal()) return Status::Ok();  // the cache is behind, and comes
+      last = execution->status;
+    }
+  }
+  trail_.Close(key, last);
+  return Status::Ok();
 }
 
 Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved& seen,
@@ -188,7 +204,11 @@ Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved&
       Overloaded{
           [](const Wait&) { return Status::Ok(); },
           [&](const CreateApproval& create) { return AskHuman(key, execution, create.request); },
-          [&](const SettleApproval& settle) { return Settle(key, *seen.approval, settle); },
+          [&](const SettleApproval& settle) {
+            const Status settled = Settle(key, *seen.approval, settle);
+            if (settled.ok()) trail_.Settled(key, *seen.approval, settle);
+            return settled;
+          },
           [&](const WriteStatus& write) { return Write(key, execution, write.status); },
           [&](const StartRun& start) {
             base::LogInfo(
@@ -277,8 +297,10 @@ Status ExecutionController::Write(const kube::Key& key, const api::Execution& ex
                                   const api::ExecutionStatus& status) {
   const auto written =
       parts_.cluster.PatchStatus(kube::kExecutions, execution.meta, api::ToJson(status));
+  if (!written.ok()) trail_.WriteFailed(key, execution, status, written.status());
   if (written.status().code() == Code::kNotFound) return Status::Ok();  // deleted meanwhile
   if (!written.ok()) return written.status();
+  trail_.Wrote(key, status);
   auto parsed = api::Execution::FromJson(*written);
   if (!parsed.ok()) return parsed.status();
   parts_.caches.written_executions().Wrote(

@@ -12,6 +12,7 @@
 #include "libs/kube/work_queue.h"
 #include "operator/approved_since.h"
 #include "operator/execution_logic.h"
+#include "operator/execution_trail.h"
 #include "operator/sandbox_controller.h"
 
 namespace sandgate::op {
@@ -57,13 +58,14 @@ class ExecutionController {
                      const api::ExecutionStatus& status);
   base::Status Store(const kube::Key& key, const ExecutionObserved& seen,
                      const StoreResult& result);
-  void Forget(const kube::Key& key);
+  base::Status Forget(const kube::Key& key);
   void WakeSandboxMates(const api::Execution& execution);
 
   ControllerParts parts_;
   kube::WorkQueue& queue_;
   ExecutionObserver observer_;
   ApprovedSince approved_;
+  ExecutionTrail trail_;
   // One pass at a time in a sandbox: two that both saw it free would both claim it.
   std::array<std::mutex, kStripes> stripes_;
   std::vector<std::thread> workers_;

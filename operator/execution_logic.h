@@ -55,6 +55,7 @@ struct ExecutionObserved {
   std::optional<base::Time> approved_since;
   RunView run;
   GuardView guard;
+  base::Status audit;  // why a record would not get into the audit log now, or ok
   Load load;
   std::string new_run_id;  // to claim with, if it comes to that
 };

@@ -66,6 +66,14 @@ ExecutionPlan Start(const ExecutionContext& c) {
   // The risk is judged anew: what stands in the status is not trusted when the rules that protect
   // it are gone. A run that was started before is followed all the same.
   const api::RiskLevel risk = c.policy.Assess(policy::CallOf(c.spec())).risk;
+  // Whether it was started is not known: then it is not said to be.
+  if (!c.seen.audit.ok() && c.seen.run.stage != Stage::kMissing) {
+    return {FollowRun{}, std::nullopt};
+  }
+  if (!c.seen.audit.ok()) {
+    return End(c, ExecutionPhase::kFailed, "AuditUnavailable",
+               std::string("It was not started. ") + kAuditUnavailable);
+  }
   const bool held = risk != api::RiskLevel::kLow && !c.seen.guard.intact();
   if (held && c.seen.run.stage == Stage::kUnknown) return {FollowRun{}, std::nullopt};
   if (held) {

@@ -64,6 +64,13 @@ class Metrics::Impl {
       NewGauges(&registry, "sandgate_policy_healthy",
                 "1 while the policy in use is the one in the file, 0 while that one is refused.")
           .Add({});
+  prometheus::Gauge& audit =
+      NewGauges(&registry, "sandgate_audit_healthy",
+                "1 in the instance that leads while its audit log takes records, else 0.")
+          .Add({});
+  prometheus::Counter& audit_failures = NewCounters(&registry, "sandgate_audit_failures_total",
+                                                    "Audit records that could not be written.")
+                                            .Add({});
   prometheus::Gauge& leader =
       NewGauges(&registry, "sandgate_leader", "1 in the instance that leads, else 0.").Add({});
   Gauges& depth = NewGauges(&registry, "sandgate_queue_depth",
@@ -104,6 +111,14 @@ void Metrics::CountWebhookFailure() {
 
 void Metrics::SetWebhookDepth(size_t depth) {
   impl_->webhook_depth.Set(static_cast<double>(depth));
+}
+
+void Metrics::SetAudit(bool healthy, int64_t failures) {
+  impl_->audit.Set(healthy ? 1 : 0);
+  const auto seen = static_cast<double>(failures);
+  if (seen > impl_->audit_failures.Value()) {
+    impl_->audit_failures.Increment(seen - impl_->audit_failures.Value());
+  }
 }
 
 void Metrics::SetPendingApprovals(size_t count) {

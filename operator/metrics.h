@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -28,6 +29,8 @@ class Metrics {
   void CountWebhook(const std::string& event, const std::string& result);
   void CountWebhookFailure();
 
+  // `failures`: records that were not written, since the start.
+  void SetAudit(bool healthy, int64_t failures);
   void SetPendingApprovals(size_t count);
   void SetGuardIntact(bool intact);
   void SetPolicyHealthy(bool healthy);

@@ -1,6 +1,7 @@
 #include "operator/operator.h"
 
 #include "libs/base/log.h"
+#include "operator/audit_records.h"
 
 namespace sandgate::op {
 namespace {
@@ -8,6 +9,14 @@ namespace {
 constexpr char kLease[] = "sandgate-operator";
 constexpr std::chrono::hours kIdentityRenewal{7 * 24};
 constexpr std::chrono::milliseconds kSyncPoll{50};
+constexpr std::chrono::seconds kAuditPoll{1};
+
+audit::LogOptions AuditOptions(const Options& options) {
+  audit::LogOptions audit;
+  audit.path = options.audit_file;
+  audit.fields = {{"pod", options.pod_name}, {"version", SANDGATE_VERSION}};
+  return audit;
+}
 
 std::vector<api::Json> ExpectedPolicies(const std::string& path) {
   auto expected = LoadExpectedPolicies(path);
@@ -72,8 +81,17 @@ Operator::Operator(const Options& options, Settings settings, kube::Api api,
       cluster_(api_, [this](const std::string& resource,
                             const std::string& verb) { metrics_.CountWrite(resource, verb); }),
       events_(api_, kManagedBy, options.pod_name),
-      policy_(options.config, [this] { WakeEverything(); }),
-      guard_(api_, settings_, ExpectedPolicies(options.admission), [this] { WakeEverything(); }),
+      audit_(AuditOptions(options)),
+      policy_(options.config,
+              [this] {
+                SayPolicy();
+                WakeEverything();
+              }),
+      guard_(api_, settings_, ExpectedPolicies(options.admission),
+             [this] {
+               SayGuard();
+               WakeEverything();
+             }),
       caches_(api_, Callbacks()),
       runners_(
           std::move(client), base::RealClock(),
@@ -92,6 +110,7 @@ ControllerParts Operator::Parts() {
           cluster_,
           runners_,
           events_,
+          audit_,
           [this] { return policy_.Get(); },
           [this] { return guard_.View(); }};
 }
@@ -158,16 +177,49 @@ void Operator::AnnounceAgain() {
   }
 }
 
+// Until it is open, or the process stops (false). Another process may hold it for a moment; what
+// is wrong for longer shows as an instance that is not ready.
+bool Operator::OpenAudit() {
+  std::string said;
+  for (; !stopping_; std::this_thread::sleep_for(kAuditPoll)) {
+    const base::Status opened = audit_.Open();
+    audit_closed_ = !opened.ok();
+    if (opened.ok()) return true;
+    if (opened.message() != said) {
+      base::LogError("audit: the log cannot be opened, so nothing is done",
+                     {{"error", opened.message()}});
+    }
+    said = opened.message();
+  }
+  return false;
+}
+
+// Of an instance that leads: the others decide nothing by it.
+void Operator::SayPolicy() {
+  const auto policy = policy_.Get();
+  if (!leading_ || !policy) return;
+  const base::Status said = audit_.Append(PolicyRecord(policy->revision(), policy_.healthy()));
+  if (!said.ok()) base::LogError("audit: a record is lost", {{"error", said.message()}});
+}
+
+void Operator::SayGuard() {
+  if (!leading_) return;
+  const base::Status said = audit_.Append(GuardRecord(guard_.View()));
+  if (!said.ok()) base::LogError("audit: a record is lost", {{"error", said.message()}});
+}
+
 // Nothing is decided on half a picture: the caches come first.
 void Operator::Lead() {
   while (!stopping_ && !caches_.HasSynced()) std::this_thread::sleep_for(kSyncPoll);
-  if (stopping_) return;
+  if (stopping_ || !OpenAudit()) return;
   base::LogInfo("leading");
+  leading_ = true;
+  SayPolicy();
+  SayGuard();
   AnnounceAgain();
   sandboxes_.Start(options_.workers);
   executions_.Start(options_.workers);
   janitor_.Start();
-  leading_ = true;
 }
 
 void Operator::Start(std::function<void()> on_lost) {
@@ -193,6 +245,8 @@ void Operator::Stop() {
   guard_.Stop();
   caches_.Stop();
   policy_.Stop();
+  // An end without this record is one of a process that was killed.
+  if (leading_) (void)audit_.Append({"operator.stopped", api::Json::object(), true});
   if (elector_) elector_->Stop();  // last: the next one may act from here on
 }
 
@@ -223,6 +277,7 @@ std::string Operator::MetricsText() {
   metrics_.SetGuardIntact(guard_.View().intact());
   metrics_.SetPolicyHealthy(policy_.healthy());
   metrics_.SetLeader(leading_);
+  metrics_.SetAudit(leading_ && audit_.Health().ok(), audit_.failures());
   metrics_.SetQueueDepth("sandbox", sandbox_queue_.depth());
   metrics_.SetWebhookDepth(webhook_ ? webhook_->depth() : 0);
   metrics_.SetQueueDepth("execution", execution_queue_.depth());

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "libs/audit/log.h"
 #include "libs/http/server.h"
 #include "libs/kube/leader.h"
 #include "operator/certificates.h"
@@ -32,7 +33,7 @@ class Operator {
   // What is due now and then: certificates. Blocks for a few API calls.
   void Maintain();
 
-  bool Ready() const { return caches_.HasSynced(); }
+  bool Ready() const { return caches_.HasSynced() && !audit_closed_; }
   std::string MetricsText();
 
  private:
@@ -44,6 +45,9 @@ class Operator {
   ControllerParts Parts();
   void WakeEverything();
   void WakeSandbox(const kube::Key& sandbox);
+  bool OpenAudit();
+  void SayPolicy();
+  void SayGuard();
   void Lead();
   void AnnounceAgain();
 
@@ -57,6 +61,7 @@ class Operator {
   Cluster cluster_;
   kube::EventRecorder events_;
   kube::WorkQueue sandbox_queue_, execution_queue_;
+  audit::Log audit_;
   PolicyFile policy_;
   PolicyGuard guard_;
   Caches caches_;
@@ -65,6 +70,7 @@ class Operator {
   ExecutionController executions_;
   Janitor janitor_;
   std::atomic<bool> leading_ = false;
+  std::atomic<bool> audit_closed_ = false;  // leads, and may not act: its log cannot be opened
   std::thread leader_work_;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<kube::LeaderElector> elector_;

@@ -21,6 +21,8 @@ Runs what agents ask for in sandboxes, and asks a human first where the policy s
   --config FILE              the policy as YAML; read again when it changes (default: built in)
   --admission-policies FILE  the admission policies that must be in force, as JSON
                              (default: $SANDGATE_ADMISSION)
+  --audit-file FILE          the audit log goes here too; nothing is admitted that cannot be written
+                             to it (default: to the standard output alone)
   --kubeconfig FILE          how to reach the Kubernetes API (default: $KUBECONFIG, else the pod's
                              ServiceAccount)
   --namespace NAME           the operator's own (default: $POD_NAMESPACE, else sandgate-system)
@@ -96,6 +98,7 @@ std::string Store(const std::string& name, const std::string& value, Options* op
   const std::map<std::string, std::string*> texts = {
       {"--config", &options->config},
       {"--admission-policies", &options->admission},
+      {"--audit-file", &options->audit_file},
       {"--kubeconfig", &options->kubeconfig},
       {"--namespace", &options->ns},
       {"--user", &options->user},

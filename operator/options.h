@@ -14,6 +14,7 @@ namespace sandgate::op {
 struct Options {
   std::string config;      // the policy; "" = the built-in one
   std::string admission;   // the expected admission policies ($SANDGATE_ADMISSION)
+  std::string audit_file;  // "": standard output alone
   std::string kubeconfig;  // "" = $KUBECONFIG, else the pod's ServiceAccount
   http::Address health{"0.0.0.0", 8081};
   std::string ns;                          // $POD_NAMESPACE, else sandgate-system

@@ -4,6 +4,7 @@
 
 #include "libs/base/log.h"
 #include "operator/apply.h"
+#include "operator/audit_records.h"
 #include "operator/pod_builder.h"
 
 namespace sandgate::op {
@@ -72,16 +73,28 @@ void SandboxController::Used(const kube::Key& sandbox) {
   if (uid != uids_.end()) memory_[uid->second].last_use = parts_.clock.Now();
 }
 
+// Nothing runs by it, so nothing waits for it.
+void SandboxController::Say(const char* event, const api::Sandbox& sandbox,
+                            const std::string& reason) {
+  const Status said = parts_.audit.Append(SandboxRecord(event, sandbox, reason));
+  if (!said.ok()) {
+    base::LogError("audit: a record is lost", {{"event", event}, {"error", said.message()}});
+  }
+}
+
 void SandboxController::Forget(const kube::Key& key) {
   std::string uid;
+  std::shared_ptr<const api::Sandbox> last;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = uids_.find(key);
     if (found == uids_.end()) return;
     uid = found->second;
+    last = memory_[uid].sandbox;
     memory_.erase(uid);
     uids_.erase(found);
   }
+  if (last) Say("sandbox.deleted", *last, "");
   parts_.runners.ForgetSandbox(uid);
   parts_.caches.written_sandboxes().Forget(key);
 }
@@ -103,9 +116,17 @@ SandboxObserved SandboxController::Gather(const kube::Key& key, const Caches::Sa
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   std::string& known = uids_[key];
-  if (known != sandbox->meta.uid) memory_.erase(known);  // an earlier one of the same name
+  if (known != sandbox->meta.uid) {
+    // An earlier one of the same name.
+    if (const auto old = memory_.find(known); old != memory_.end() && old->second.sandbox) {
+      Say("sandbox.deleted", *old->second.sandbox, "");
+    }
+    memory_.erase(known);
+    if (!sandbox->status.phase) Say("sandbox.created", *sandbox, "");
+  }
   known = sandbox->meta.uid;
-  const Memory& memory = memory_[sandbox->meta.uid];
+  Memory& memory = memory_[sandbox->meta.uid];
+  memory.sandbox = sandbox;
   seen.secret_made = memory.secret_made;
   seen.secret_deleted = memory.secret_deleted;
   seen.refused = memory.refused;
@@ -149,6 +170,7 @@ Status SandboxController::Apply(const kube::Key& key, const Caches::SandboxPtr& 
   const auto drop_sandbox = [&](const char* why) {
     parts_.events.Record(Reference("Sandbox", sandbox->meta), kube::EventType::kNormal, why,
                          "The Sandbox is deleted: its time is over.");
+    Say("sandbox.expired", *sandbox, why);
     return parts_.cluster.Delete(kube::kSandboxes, key.ns, key.name, sandbox->meta.uid);
   };
   return std::visit(
@@ -275,6 +297,10 @@ Status SandboxController::WriteStatus(const kube::Key& key, const api::Sandbox& 
     parts_.events.Record(Reference("Sandbox", sandbox.meta),
                          good ? kube::EventType::kNormal : kube::EventType::kWarning, ready->reason,
                          ready->message);
+    if (good) Say("sandbox.ready", api::Sandbox{sandbox.meta, sandbox.spec, status}, "");
+    if (status.phase == api::SandboxPhase::kFailed) {
+      Say("sandbox.failed", api::Sandbox{sandbox.meta, sandbox.spec, status}, ready->reason);
+    }
     base::LogInfo("sandbox: new phase",
                   {{"sandbox", key.ToString()},
                    {"phase", status.phase ? api::SandboxPhaseName(*status.phase) : ""},
@@ -306,6 +332,7 @@ Status SandboxController::DropIdle(const kube::Key& key, const api::Sandbox& san
   parts_.events.Record(
       Reference("Sandbox", sandbox.meta), kube::EventType::kNormal, "Idle",
       "The Sandbox is deleted: nothing ran in it for " + std::to_string(idle.count()) + " s.");
+  Say("sandbox.expired", sandbox, "Idle");
   return parts_.cluster.Delete(kube::kSandboxes, key.ns, key.name, sandbox.meta.uid);
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "libs/audit/log.h"
 #include "libs/http/tls.h"
 #include "libs/kube/events.h"
 #include "libs/kube/work_queue.h"
@@ -27,6 +28,7 @@ struct ControllerParts {
   Cluster& cluster;
   RunnerClient& runners;
   kube::EventRecorder& events;
+  audit::Sink& audit;
   std::function<std::shared_ptr<const policy::Policy>()> policy;
   std::function<GuardView()> guard;
 };
@@ -48,6 +50,7 @@ class SandboxController {
  private:
   // What this process remembers of one Sandbox, by its UID.
   struct Memory {
+    std::shared_ptr<const api::Sandbox> sandbox;  // as it was seen last
     bool secret_made = false, secret_deleted = false;
     std::optional<Diagnosis> refused;
     base::Time retry_at;
@@ -74,6 +77,7 @@ class SandboxController {
   base::Status Refused(const api::Sandbox& sandbox, const base::Status& status);
   void Change(const std::string& uid, const std::function<void(Memory*)>& change);
   void Forget(const kube::Key& key);
+  void Say(const char* event, const api::Sandbox& sandbox, const std::string& reason);
 
   ControllerParts parts_;
   const http::CertificateAuthority& authority_;

@@ -5,6 +5,7 @@
 
 #include "libs/api/approval.h"
 #include "libs/api/spec_hash.h"
+#include "tests/crash/audit_invariants.h"
 
 namespace sandgate::crash {
 namespace {
@@ -192,6 +193,7 @@ Complaints Violations(const World& world) {
   CheckEnds(world, &out);
   CheckLeftovers(world, &out);
   CheckIsolation(history, &out);
+  CheckAudit(world, history, &out);
   return out;
 }
 

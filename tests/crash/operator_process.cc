@@ -6,8 +6,27 @@ const char* const kWatched[5] = {"sandboxes.sandgate.dev", "executions.sandgate.
                                  "approvals.sandgate.dev", "pods",
                                  "networkpolicies.networking.k8s.io"};
 
+base::Status ProcessAudit::Append(const audit::Record& record) {
+  const base::Status failed(base::Code::kUnavailable, "not written (by the simulator)");
+  if (link_.dead()) return failed;
+  const Fate fate = judge_();
+  broken_ = fate != Fate::kFine && fate != Fate::kDieAfter;
+  if (fate == Fate::kDieBefore || fate == Fate::kDieAfter) link_.Die();
+  if (broken_) return failed;
+  keep_(record);
+  return fate == Fate::kDieAfter ? failed : base::Status::Ok();
+}
+
+// A disk has room again when it is looked at.
+base::Status ProcessAudit::Health() {
+  if (!broken_) return base::Status::Ok();
+  broken_ = judge_() != Fate::kFine;
+  return base::Status(base::Code::kUnavailable, "broken (by the simulator)");
+}
+
 OperatorProcess::OperatorProcess(const Surroundings& around)
     : link_(std::make_shared<OperatorLink>(around.server, around.judge)),
+      audit_(around, *link_),
       api_(link_),
       sandbox_queue_(around.clock),
       execution_queue_(around.clock),
@@ -38,8 +57,8 @@ OperatorProcess::~OperatorProcess() {
 }
 
 op::ControllerParts OperatorProcess::Parts(const Surroundings& around) {
-  return {around.settings, around.clock, caches_,       cluster_,
-          runners_,        events_,      around.policy, around.guard};
+  return {around.settings, around.clock, caches_,       cluster_,    runners_,
+          events_,         audit_,       around.policy, around.guard};
 }
 
 // As the operator wires them (operator/operator.cc).

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "libs/audit/log.h"
 #include "libs/kube/events.h"
 #include "operator/execution_controller.h"
 #include "tests/crash/operator_link.h"
@@ -23,10 +24,29 @@ struct Surroundings {
   OperatorLink::Judge judge;
   // A call to a runner is about to be made: kDieBefore, kDieAfter or kFine.
   std::function<Fate()> judge_runner;
+  // A record is about to be written; kDieBefore, kDieAfter, kUnreachable (not written) or kFine.
+  std::function<Fate()> judge_audit;
+  std::function<void(const audit::Record&)> audit;  // it was written
 };
 
 // The resources that it watches, in the order in which it starts.
 extern const char* const kWatched[5];
+
+// What the process writes of its audit log.
+class ProcessAudit final : public audit::Sink {
+ public:
+  ProcessAudit(const Surroundings& around, OperatorLink& link)
+      : judge_(around.judge_audit), keep_(around.audit), link_(link) {}
+
+  base::Status Append(const audit::Record& record) override;
+  base::Status Health() override;
+
+ private:
+  const std::function<Fate()> judge_;
+  const std::function<void(const audit::Record&)> keep_;
+  OperatorLink& link_;
+  bool broken_ = false;
+};
 
 class OperatorProcess {
  public:
@@ -46,6 +66,7 @@ class OperatorProcess {
   void WakeSandbox(const kube::Key& sandbox);
 
   std::shared_ptr<OperatorLink> link_;
+  ProcessAudit audit_;
   kube::Api api_;
   kube::WorkQueue sandbox_queue_, execution_queue_;
   op::Cluster cluster_;

@@ -102,8 +102,8 @@ void Runners::Advance(Runner& runner) {
     }
     const auto next = runner.table.TakeNext();
     if (!next) return;
-    starts_.push_back(
-        {revision_(), next->run_id, next->request.code, runner.sandbox_uid, runner.pod_uid});
+    starts_.push_back({revision_(), audited_(), next->run_id, next->request.code,
+                       runner.sandbox_uid, runner.pod_uid});
     const std::chrono::milliseconds wants{random_() % 12'000}, may{next->request.timeout_millis};
     runner.run_id = next->run_id;
     runner.ends = clock_.Now() + std::min(wants, may);

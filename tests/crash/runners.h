@@ -19,6 +19,7 @@ namespace sandgate::crash {
 // Code that began to run.
 struct Start {
   int64_t revision = 0;  // of the API server, at that moment
+  size_t audited = 0;    // records in the audit log by then
   std::string run_id, code, sandbox_uid, pod_uid;
 };
 
@@ -27,8 +28,12 @@ class Runners {
  public:
   using Random = std::mt19937_64;
 
-  Runners(const ManualClock& clock, Random& random, std::function<int64_t()> revision)
-      : clock_(clock), random_(random), revision_(std::move(revision)) {}
+  Runners(const ManualClock& clock, Random& random, std::function<int64_t()> revision,
+          std::function<size_t()> audited)
+      : clock_(clock),
+        random_(random),
+        revision_(std::move(revision)),
+        audited_(std::move(audited)) {}
 
   // --- the kubelet's side ---
 
@@ -80,6 +85,7 @@ class Runners {
   const ManualClock& clock_;
   Random& random_;
   const std::function<int64_t()> revision_;
+  const std::function<size_t()> audited_;
   std::map<std::string, Runner> runners_;  // by IP
   std::deque<Flight> flights_;
   std::vector<Start> starts_;

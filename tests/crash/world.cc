@@ -52,10 +52,13 @@ World::World(uint64_t seed)
     : random_(seed),
       events_(std::make_shared<testing::FakeTransport>()),
       policy_(SimPolicy()),
-      runners_(clock_, random_, [this] { return server_.revision(); }) {
+      runners_(
+          clock_, random_, [this] { return server_.revision(); },
+          [this] { return audit_.size(); }) {
   settings_.idle_timeout = settings_.ttl = seconds(0);
   fault_percent_ = static_cast<int>(random_() % 3) * 8;
   crash_percent_ = static_cast<int>(random_() % 3) * 3;
+  audit_fault_percent_ = static_cast<int>(random_() % 2) * 4;
   for (const char* name : kSandboxes) {
     server_.Put(
         kube::kSandboxes,
@@ -77,7 +80,11 @@ Surroundings World::Around() {
           [this] { return policy_; },
           [this] { return guard_; },
           [this](const testing::Call& call) { return Judge(call); },
-          [this] { return JudgeRunner(); }};
+          [this] { return JudgeRunner(); },
+          [this] { return JudgeAudit(); },
+          [this](const audit::Record& record) {
+            audit_.push_back({server_.revision(), record});
+          }};
 }
 
 // Some calls hang, and then arrive after all; some answers come late. Those that take an approval
@@ -118,6 +125,14 @@ Fate World::Judge(const testing::Call& call) {
 Fate World::JudgeRunner() {
   if (!faults_ || !Chance(crash_percent_)) return Fate::kFine;
   return Chance(50) ? Fate::kDieBefore : Fate::kDieAfter;
+}
+
+Fate World::JudgeAudit() {
+  if (!faults_) return Fate::kFine;
+  if (Chance(crash_percent_)) return Chance(50) ? Fate::kDieBefore : Fate::kDieAfter;
+  if (!Chance(audit_fault_percent_)) return Fate::kFine;
+  ++audit_faults_;
+  return Fate::kUnreachable;
 }
 
 void World::Restart() {

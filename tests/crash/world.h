@@ -22,6 +22,12 @@ struct Decision {
   bool late = false;  // made when the Approval had expired
 };
 
+// A record as it came into the audit log.
+struct AuditLine {
+  int64_t revision = 0;  // of the API server, at that moment
+  audit::Record record;
+};
+
 // Of one thread.
 class World {
  public:
@@ -42,6 +48,8 @@ class World {
   // UIDs of the Executions whose Approval became Approved when its deadline had passed: a slow
   // call.
   const std::set<std::string>& late() const { return late_; }
+  const std::vector<AuditLine>& audit() const { return audit_; }
+  int audit_faults() const { return audit_faults_; }
   int crashes() const { return crashes_; }
   int faults() const { return faults_hit_; }
 
@@ -49,6 +57,7 @@ class World {
   Surroundings Around();
   Fate Judge(const testing::Call& call);
   Fate JudgeRunner();
+  Fate JudgeAudit();
   void MakeSlow(const testing::Call& call);
   void OnWritten(const testing::Call& call);
   void Restart();
@@ -80,10 +89,11 @@ class World {
   Runners runners_;
   std::vector<Decision> decisions_;
   std::set<std::string> approved_, late_;  // Approvals, Executions by UID
+  std::vector<AuditLine> audit_;
   std::unique_ptr<OperatorProcess> process_;
   bool faults_ = true;
-  int fault_percent_ = 0, crash_percent_ = 0;
-  int crashes_ = 0, faults_hit_ = 0;
+  int fault_percent_ = 0, crash_percent_ = 0, audit_fault_percent_ = 0;
+  int crashes_ = 0, faults_hit_ = 0, audit_faults_ = 0;
   int made_ = 0;  // Executions
 };
 

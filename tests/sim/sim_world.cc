@@ -127,6 +127,7 @@ void World::StartOperator() {
       *life->cluster,
       *life->runners,
       *events_,
+      audit_,
       [this] { return policy_; },
       [this] {
         using State = op::GuardView::State;

@@ -12,6 +12,7 @@
 #include "operator/execution_controller.h"
 #include "operator/sandbox_controller.h"
 #include "tests/sim/sim_runners.h"
+#include "tests/support/fake_audit.h"
 #include "tests/support/fake_transport.h"
 
 namespace sandgate::sim {
@@ -78,6 +79,7 @@ class World {
   std::shared_ptr<testing::FakeTransport> server_;
   SimRunners runners_;
   std::unique_ptr<kube::EventRecorder> events_;
+  testing::FakeAudit audit_;
   op::Settings settings_;
   std::shared_ptr<const policy::Policy> policy_;
   std::unique_ptr<OperatorLife> life_;

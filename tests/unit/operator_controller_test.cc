@@ -3,6 +3,7 @@
 
 #include "operator/execution_controller.h"
 #include "operator/output_store.h"
+#include "tests/support/fake_audit.h"
 #include "tests/support/fake_transport.h"
 #include "tests/unit/operator_fixture.h"
 
@@ -163,9 +164,10 @@ class CrowdTest : public ::testing::Test {
   Cluster cluster_{api_, [](const std::string&, const std::string&) {}};
   Runners runners_;
   kube::EventRecorder events_{api_, "test", "test"};
+  sandgate::testing::FakeAudit audit_;
   kube::WorkQueue queue_;
   ExecutionController controller_{{settings_, base::RealClock(), caches_, cluster_,
-                                   runners_.runners, events_, [this] { return policy_; },
+                                   runners_.runners, events_, audit_, [this] { return policy_; },
                                    [] {
                                      return GuardView{GuardView::State::kIntact, ""};
                                    }},

@@ -39,6 +39,7 @@ struct Moment {
   std::optional<int64_t> approved_since;  // second
   RunView run;
   GuardView guard{GuardView::State::kIntact, ""};
+  base::Status audit;
   Load load;
   Settings settings;
   std::shared_ptr<const policy::Policy> policy = policy::Policy::Default();
@@ -125,6 +126,7 @@ struct Moment {
                                  .approved_since = since,
                                  .run = run,
                                  .guard = guard,
+                                 .audit = audit,
                                  .load = load,
                                  .new_run_id = "new-run"};
     return ReconcileExecution(seen, *policy, settings, At(second));
