@@ -104,7 +104,7 @@ void Gateway::Handle(http::Request request, http::Responder responder) {
     PendingCall call(label_only, "", std::move(responder), &metrics_, clock_);
     http::Response response = ErrorResponse(failed->error);
     if (!failed->allow.empty()) response.headers.push_back({"Allow", failed->allow});
-    call.Answer(std::move(response));
+    call.Answer(std::move(response), failed->error.code);
     return;
   }
   auto call = std::make_shared<PendingCall>(std::get<GatewayRequest>(std::move(parsed)),

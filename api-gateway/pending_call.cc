@@ -26,7 +26,7 @@ std::string PendingCall::sandbox() const {
   return sandbox_;
 }
 
-void PendingCall::Answer(http::Response response) {
+void PendingCall::Answer(http::Response response, const std::string& error) {
   if (answered_.exchange(true)) return;
   const std::string in = sandbox();
   const auto took = clock_.MonotonicNow() - started_;
@@ -36,6 +36,7 @@ void PendingCall::Answer(http::Response response) {
       "call",
       {{"route", request.label},
        {"code", static_cast<int64_t>(response.status)},
+       {"error", error},
        {"execution", uid().empty() ? "" : context.ns + "/" + execution},
        {"sandbox", in.empty() ? "" : context.ns + "/" + in},
        {"user", context.caller.who.username},

@@ -30,8 +30,10 @@ class PendingCall {
   PendingCall& operator=(const PendingCall&) = delete;
 
   // Sends, counts and logs. The first answer counts.
-  void Answer(http::Response response);
-  void Answer(const CallError& error) { Answer(ErrorResponse(error)); }
+  void Answer(http::Response response) { Answer(std::move(response), ""); }
+  void Answer(const CallError& error) { Answer(ErrorResponse(error), error.code); }
+  // `error`: the code of a refusal, for the log.
+  void Answer(http::Response response, const std::string& error);
   // 202 with where to ask again.
   void AnswerLater(const api::Json& progress);
 
