@@ -35,8 +35,6 @@ class Metrics::Impl {
                                     "Decisions about Approvals that were taken up, by verdict.");
   Counters& writes = NewCounters(&registry, "sandgate_api_writes_total",
                                  "Writes to the Kubernetes API, by resource and verb.");
-  Counters& reconciles = NewCounters(&registry, "sandgate_reconciles_total",
-                                     "Passes of a controller over one object, by result.");
   prometheus::Histogram& wait = prometheus::BuildHistogram()
                                     .Name("sandgate_approval_wait_seconds")
                                     .Help("Time from an Approval's creation to its end.")
@@ -77,12 +75,20 @@ class Metrics::Impl {
                             "Objects that wait for a worker now, by controller.");
 };
 
-Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
+  // There from the start, so that the first of each shows as an increase.
+  for (const char* verdict : {"Approved", "Denied", "Expired"}) {
+    impl_->decisions.Add({{"verdict", verdict}});
+  }
+}
 Metrics::~Metrics() = default;
 
 void Metrics::CountFinished(const std::string& operation, const std::string& risk,
                             const std::string& outcome) {
-  impl_->finished.Add({{"operation", operation}, {"risk", risk}, {"outcome", outcome}}).Increment();
+  const auto named = [](const std::string& label) { return label.empty() ? "none" : label; };
+  impl_->finished
+      .Add({{"operation", named(operation)}, {"risk", named(risk)}, {"outcome", named(outcome)}})
+      .Increment();
 }
 
 void Metrics::ObserveApprovalWait(double seconds) {
@@ -95,10 +101,6 @@ void Metrics::CountDecision(const std::string& verdict) {
 
 void Metrics::CountWrite(const std::string& resource, const std::string& verb) {
   impl_->writes.Add({{"resource", resource}, {"verb", verb}}).Increment();
-}
-
-void Metrics::CountReconcile(const std::string& controller, const std::string& result) {
-  impl_->reconciles.Add({{"controller", controller}, {"result", result}}).Increment();
 }
 
 void Metrics::CountWebhook(const std::string& event, const std::string& result) {

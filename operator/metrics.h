@@ -9,7 +9,7 @@
 namespace sandgate::op {
 
 // Thread-safe. Labels are words of a fixed few (names of enums, of controllers and of resources),
-// never a caller's own: each value is a time series for ever.
+// never a caller's own: each value is a time series for ever. "" becomes "none".
 class Metrics {
  public:
   Metrics();
@@ -23,7 +23,6 @@ class Metrics {
   void CountDecision(const std::string& verdict);
   // A write that went to the API server. `resource` in the plural, `verb` as RBAC names it.
   void CountWrite(const std::string& resource, const std::string& verb);
-  void CountReconcile(const std::string& controller, const std::string& result);
 
   // A message to approvers ended; both labels as webhook_logic and webhook_queue name them.
   void CountWebhook(const std::string& event, const std::string& result);

@@ -43,6 +43,33 @@ def test_metrics_are_in_prometheus_format_and_count(cluster, tenant, python_box,
 
 
 @pytest.mark.parametrize("component", ["operator", "gateway"])
+def test_metrics_please_promtool(cluster, tenant, python_box, component):
+    tenant.gateway().execute("print(1)", sandbox_id=python_box.name)
+    code, text = cluster.fetch(cluster.ready_pod(component), "/metrics")
+    assert code == 200 and "sandgate_" in text, text
+    checked = cluster.run("promtool", "check", "metrics", stdin=text, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, ""), checked
+    series = [line for line in text.splitlines() if not line.startswith("#")]
+    assert len(series) < 600, "labels are words of a fixed few"
+
+
+def test_outcomes_and_decisions_are_counted_by_their_words(cluster, tenant, python_box):
+    def value(series):
+        _, text = cluster.fetch(cluster.ready_pod("operator"), "/metrics")
+        for line in text.splitlines():
+            if line.startswith(series + " "):
+                return float(line.rsplit(" ", 1)[1])
+        return 0.0
+    done = 'sandgate_executions_total{operation="Execute",outcome="Succeeded",risk="HIGH"}'
+    approved = 'sandgate_approval_decisions_total{verdict="Approved"}'
+    waited = "sandgate_approval_wait_seconds_count"
+    before = {series: value(series) for series in (done, approved, waited)}
+    assert python_box.run("print(1)").phase == "Succeeded"
+    for series, count in before.items():
+        until(lambda series=series, count=count: value(series) > count, f"{series} counts")
+
+
+@pytest.mark.parametrize("component", ["operator", "gateway"])
 def test_logs_are_json_and_carry_the_executions_name(cluster, tenant, python_box, component):
     result = tenant.gateway().execute("print(1)", sandbox_id=python_box.name)
 

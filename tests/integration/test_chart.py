@@ -85,6 +85,22 @@ def test_the_crds_are_the_repositorys():
     )
 
 
+def test_an_audit_file_comes_with_its_volume():
+    file = "audit.file=/var/log/sandgate/audit.log"
+    documents = rendered("--set", file, "--set", "audit.volume.persistentVolumeClaim.claimName=audit")
+    pod = by_kind(documents, "Deployment")["sandgate-operator"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    at = container["args"].index("--audit-file")
+    assert container["args"][at + 1] == "/var/log/sandgate/audit.log"
+    assert {"name": "audit", "mountPath": "/var/log/sandgate"} in container["volumeMounts"]
+    assert {"name": "audit", "persistentVolumeClaim": {"claimName": "audit"}} in pod["volumes"]
+    assert "--audit-file" not in json.dumps(rendered())
+    code, _, problem = helm("--set", file)
+    assert code != 0 and "audit.volume" in problem
+    for wrong in ("audit.log", "/audit.log", "/var/../etc/x/..", "/var/log/"):
+        assert helm("--set", f"audit.file={wrong}", "--set", "audit.volume.emptyDir.sizeLimit=1Gi")[0]
+
+
 def test_parts_can_be_left_out():
     everything = rendered("--set", "admission.mutating=true")
     assert len(by_kind(everything, "MutatingAdmissionPolicy")) == 2

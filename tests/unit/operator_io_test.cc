@@ -299,6 +299,7 @@ TEST(OperatorOptions, Defaults) {
   EXPECT_EQ(options.image, kSettings.image);
   EXPECT_EQ(options.pull_policy, kSettings.pull_policy);
   EXPECT_EQ(options.health.port, 8081);
+  EXPECT_EQ(options.audit_file, "");
   EXPECT_FALSE(options.pod_name.empty());
 }
 
@@ -351,7 +352,9 @@ TEST(OperatorMetrics, Text) {
   metrics.ObserveApprovalWait(45);
   metrics.CountDecision("Denied");
   metrics.CountWrite("pods", "create");
-  metrics.CountReconcile("sandbox", "ok");
+  metrics.CountFinished("Execute", "", "Failed");
+  metrics.SetAudit(true, 2);
+  metrics.SetAudit(false, 5);
   metrics.SetPendingApprovals(3);
   metrics.SetGuardIntact(true);
   metrics.SetQueueDepth("sandbox", 7);
@@ -362,9 +365,11 @@ TEST(OperatorMetrics, Text) {
         "sandgate_approval_wait_seconds_bucket{le=\"60\"} 1",
         "sandgate_approval_decisions_total{verdict=\"Denied\"} 1",
         "sandgate_api_writes_total{resource=\"pods\",verb=\"create\"} 1",
-        "sandgate_reconciles_total{controller=\"sandbox\",result=\"ok\"} 1",
-        "sandgate_pending_approvals 3", "sandgate_guard_intact 1", "sandgate_policy_healthy 0",
-        "sandgate_leader 0", "sandgate_queue_depth{controller=\"sandbox\"} 7"}) {
+        "sandgate_executions_total{operation=\"Execute\",outcome=\"Failed\",risk=\"none\"} 1",
+        "sandgate_approval_decisions_total{verdict=\"Approved\"} 0", "sandgate_audit_healthy 0",
+        "sandgate_audit_failures_total 5", "sandgate_pending_approvals 3",
+        "sandgate_guard_intact 1", "sandgate_policy_healthy 0", "sandgate_leader 0",
+        "sandgate_queue_depth{controller=\"sandbox\"} 7"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }
