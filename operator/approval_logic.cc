@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/install_logic.h"
 #include "operator/text.h"
 
 namespace sandgate::op {
@@ -20,7 +21,7 @@ api::ApprovalSummary Summarise(const ExecutionContext& c, const policy::Assessme
   summary.code_bytes = static_cast<int64_t>(spec.code.size());
   summary.code_lines = std::count(spec.code.begin(), spec.code.end(), '\n') +
                        (spec.code.empty() || spec.code.back() == '\n' ? 0 : 1);
-  summary.domains = spec.allowed_domains;
+  summary.domains = DomainsOf(spec, c.policy.sandbox());
   summary.timeout_seconds = TimeoutSeconds(spec, limits);
   summary.image = limits.image;
   summary.text = spec.requester.username + " wants to run " + std::to_string(summary.code_bytes) +

@@ -3,16 +3,12 @@
 
 #include "operator/approval_logic.h"
 #include "operator/execution_context.h"
+#include "operator/install_logic.h"
 
 namespace sandgate::op {
 namespace {
 
 using api::ExecutionPhase;
-
-struct Refusal {
-  const char* code;
-  std::string message;
-};
 
 // In the order in which a caller would want to hear of them.
 std::optional<Refusal> RefusedAtOnce(const ExecutionContext& c) {
@@ -20,7 +16,8 @@ std::optional<Refusal> RefusedAtOnce(const ExecutionContext& c) {
     return Refusal{"SandboxesDisabled",
                    "Code execution is switched off here (security.sandbox.enabled)."};
   }
-  if (c.spec().operation != api::Operation::kExecute) {
+  const bool install = c.spec().operation == api::Operation::kInstallPackage;
+  if (c.spec().operation != api::Operation::kExecute && !install) {
     return Refusal{"OperationNotSupported", std::string("This version does not carry out ") +
                                                 api::OperationName(c.spec().operation) + "."};
   }
@@ -33,18 +30,20 @@ std::optional<Refusal> RefusedAtOnce(const ExecutionContext& c) {
   if (!limits.ok()) return Refusal{"SandboxInvalid", limits.status().message()};
   const auto timeout = policy::EffectiveTimeout(c.policy.sandbox(), *limits, c.spec());
   if (!timeout.ok()) return Refusal{"InvalidTimeout", timeout.status().message()};
-  return std::nullopt;
+  if (!install) return std::nullopt;
+  return RefusedInstall(c.spec(), sandbox, *limits, c.policy.sandbox());
 }
 
 std::optional<Refusal> RefusedNetwork(const ExecutionContext& c) {
-  if (!c.spec().network_enabled) return std::nullopt;
-  const api::SandboxSpec& sandbox = c.seen.sandbox->spec;
-  if (!sandbox.network_enabled) {
+  const bool install = c.spec().operation == api::Operation::kInstallPackage;
+  if (!c.spec().network_enabled && !install) return std::nullopt;
+  const api::EffectiveLimits limits = *c.Limits();
+  if (!limits.network_enabled) {
     return Refusal{"NetworkNotAllowed",
                    "The Sandbox has no network: create one with network.enabled and the domains."};
   }
   for (const std::string& domain : c.spec().allowed_domains) {
-    const auto& allowed = sandbox.allowed_domains;
+    const auto& allowed = limits.allowed_domains;
     if (std::find(allowed.begin(), allowed.end(), domain) != allowed.end()) continue;
     return Refusal{"NetworkNotAllowed",
                    "The domain " + domain + " is not among the Sandbox's allowedDomains."};

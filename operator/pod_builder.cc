@@ -106,9 +106,9 @@ Json Toleration(const char* key) {
           {"tolerationSeconds", kNodeLostSeconds}};
 }
 
-Json Labels(const api::Sandbox& sandbox) {
+Json Labels(const api::Sandbox& sandbox, const api::EffectiveLimits& limits) {
   Json labels = {{kSandboxLabel, sandbox.meta.name}, {kManagedByLabel, kManagedBy}};
-  if (sandbox.spec.network_enabled) labels[kNetworkLabel] = "enabled";
+  if (limits.network_enabled) labels[kNetworkLabel] = "enabled";
   return labels;
 }
 
@@ -178,7 +178,7 @@ Json BuildPod(const api::Sandbox& sandbox, const api::EffectiveLimits& limits,
           {"metadata",
            {{"namespace", sandbox.meta.ns},
             {"name", PodName(sandbox.meta.name)},
-            {"labels", Labels(sandbox)},
+            {"labels", Labels(sandbox, limits)},
             {"annotations", {{kEffectiveAnnotation, api::DumpJson(api::ToJson(limits))}}},
             {"ownerReferences", OwnedBy(sandbox)}}},
           {"spec", PodSpec(sandbox, limits, runtime_class, settings)}};

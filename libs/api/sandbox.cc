@@ -34,7 +34,9 @@ base::Result<SandboxSpec> SpecFromJson(const Json& json) {
   spec.cpu = QuantityText(resources, "cpu");
   spec.disk = QuantityText(resources, "disk");
   const Json& network = Member(json, "network");
-  spec.network_enabled = BoolOr(network, "enabled");
+  if (network.is_object() && network.contains("enabled")) {
+    spec.network_enabled = BoolOr(network, "enabled");
+  }
   spec.allowed_domains = StringsFromJson(Member(network, "allowedDomains"));
   const Json& limits = Member(json, "limits");
   spec.timeout_seconds = OptionalInt(limits, "timeoutSeconds");
@@ -119,6 +121,7 @@ std::optional<EffectiveLimits> EffectiveFromJson(const Json& json) {
   limits.timeout_seconds = IntOr(json, "timeoutSeconds");
   limits.output_bytes = IntOr(json, "outputBytes");
   limits.image = StringOr(json, "image");
+  limits.network_enabled = BoolOr(json, "networkEnabled");
   limits.allowed_domains = StringsFromJson(Member(json, "allowedDomains"));
   return limits;
 }
@@ -128,7 +131,7 @@ Json ToJson(const EffectiveLimits& limits) {
       {"memory", BytesText(limits.memory_bytes)}, {"cpu", std::to_string(limits.cpu_millis) + "m"},
       {"disk", BytesText(limits.disk_bytes)},     {"timeoutSeconds", limits.timeout_seconds},
       {"outputBytes", limits.output_bytes},       {"image", limits.image},
-      {"allowedDomains", limits.allowed_domains}};
+      {"networkEnabled", limits.network_enabled}, {"allowedDomains", limits.allowed_domains}};
 }
 
 base::Result<Sandbox> Sandbox::FromJson(const Json& json) {

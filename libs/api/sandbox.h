@@ -19,7 +19,7 @@ struct SandboxSpec {
   std::string image;
   // What is absent comes from the policy's security.sandbox.limits. Quantities, as written.
   std::string memory, cpu, disk;
-  bool network_enabled = false;
+  std::optional<bool> network_enabled;  // absent: the policy's network.enabled_by_default
   std::vector<std::string> allowed_domains;
   std::optional<int64_t> timeout_seconds;
   std::optional<int64_t> output_bytes;
@@ -37,6 +37,7 @@ struct EffectiveLimits {
   int64_t timeout_seconds = 0;
   int64_t output_bytes = 0;  // a stream
   std::string image;
+  bool network_enabled = false;
   std::vector<std::string> allowed_domains;
 
   bool operator==(const EffectiveLimits&) const = default;

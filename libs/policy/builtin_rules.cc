@@ -38,7 +38,7 @@ std::vector<Rule> MakeRules() {
           {"code_install_package"}, RiskLevel::kCritical,
           {Finds(
               "package",
-              R"(://|^\s*-|\s-|^[./~]|^(?:git|file|https?|github|link):|@\s*(?:git|file|https?|npm)[:+]|@\s*[./~])")},
+              R"(://|^\s*-|\s-\S|^[./~]|^(?:git|file|https?|github|link):|@\s*(?:git|file|https?|npm)[:+]|@\s*(?:[./]|~/))")},
           "installs from an address instead of a registry"),
       Make({"code_write_file"}, RiskLevel::kMedium, {}, "writes a file"),
       Make({"code_write_file"}, RiskLevel::kHigh,

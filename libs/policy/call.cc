@@ -27,6 +27,8 @@ Call CallOf(const api::ExecutionSpec& spec) {
     case api::Operation::kWriteFile:
       parameters["file_path"] = spec.path;
       parameters["content"] = spec.content;
+      parameters["append"] = spec.append ? "true" : "false";
+      if (!spec.mode.empty()) parameters["mode"] = spec.mode;
       break;
     case api::Operation::kReadFile:
       parameters["file_path"] = spec.path;

@@ -111,6 +111,7 @@ base::Result<api::EffectiveLimits> Effective(const SandboxSettings& settings,
   limits.timeout_seconds = *seconds;
   limits.output_bytes = *output;
   limits.image = std::move(image).value();
+  limits.network_enabled = spec.network_enabled.value_or(settings.network_enabled_by_default);
   limits.allowed_domains = spec.allowed_domains;
   return limits;
 }

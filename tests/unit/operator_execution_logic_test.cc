@@ -89,11 +89,13 @@ TEST(BeginTest, RefusesBeforeAHumanIsAsked) {
       {"Failed NetworkNotAllowed", [](Moment* m) { m->execution.spec.network_enabled = true; }},
       {"Failed NetworkUnavailable",
        [](Moment* m) {
-         m->execution.spec.network_enabled = m->sandbox.spec.network_enabled = true;
+         m->execution.spec.network_enabled = true;
+         m->sandbox.status.effective->network_enabled = true;
        }},
       {"Failed NetworkNotAllowed",
        [](Moment* m) {
-         m->execution.spec.network_enabled = m->sandbox.spec.network_enabled = true;
+         m->execution.spec.network_enabled = true;
+         m->sandbox.status.effective->network_enabled = true;
          m->execution.spec.allowed_domains = {"example.com"};
        }},
       {"Failed TooManyExecutions", [](Moment* m) { m->load.active_in_namespace = 501; }},

@@ -1,0 +1,29 @@
+// May this package be installed at all, and from where? Pure; asked before any human is.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libs/api/sandbox.h"
+#include "libs/policy/policy.h"
+
+namespace sandgate::op {
+
+// Why an Execution ends before it began: the code and message of its error.
+struct Refusal {
+  const char* code;
+  std::string message;
+};
+
+// `limits`: what the sandbox has. In the order in which a caller would want to hear of them.
+std::optional<Refusal> RefusedInstall(const api::ExecutionSpec& spec,
+                                      const api::SandboxSpec& sandbox,
+                                      const api::EffectiveLimits& limits,
+                                      const policy::SandboxSettings& settings);
+
+// What one run may reach: the hosts of an install's registry, the named domains of code.
+std::vector<std::string> DomainsOf(const api::ExecutionSpec& spec,
+                                   const policy::SandboxSettings& settings);
+
+}  // namespace sandgate::op
