@@ -22,8 +22,9 @@
 // carries bytes: the proxy takes the name from the ClientHello, which is held against the grant in
 // the same way. A refusal is then a TLS alert in plain text, and the end.
 //
-// Either side ends its direction with close_notify (half-close); the proxy closes the connection
-// when the grant ends.
+// Runners set TCP_NODELAY: a request in two segments would wait for an acknowledgement that the
+// proxy has no reason to hurry with. Either side ends its direction with close_notify (half-close);
+// the proxy closes the connection when the grant ends.
 #pragma once
 
 #include <chrono>
