@@ -22,7 +22,7 @@ HOSTS = {"PYPI_INDEX_HOST": "pypi-index.example.com", "PYPI_FILES_HOST": "pypi-f
 
 def blocks():
     """{heading: (language, text)}"""
-    found = re.findall(r"^## (.+)\n\n```(\w+)\n(.*?)^```$", EXAMPLES.read_text(), re.M | re.S)
+    found = re.findall(r"^## ([^\n]+)\n\n```(\w+)\n(.*?)^```$", EXAMPLES.read_text(), re.M | re.S)
     assert len(found) == EXAMPLES.read_text().count("\n## "), "a heading has no block"
     return {heading: (language, text) for heading, language, text in found}
 
@@ -160,13 +160,13 @@ def importable(tools):
             del sys.modules[name]
 
 
-def run(text, tools, **names):
+def run(text, imported, /, **names):
     """Runs an example: a whole program, or lines with `await`, to which `names` are known as in the
-    guide's text around them. Gives back (its names afterwards, what it printed)."""
+    guide's text around them; `imported` is the CodeExecutionTools that it imports. Gives back (its names afterwards, what it printed)."""
     names = {"__name__": "__main__", **names}
     printed = io.StringIO()
     code = compile(text, str(EXAMPLES), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    with importable(tools), contextlib.redirect_stdout(printed):
+    with importable(imported), contextlib.redirect_stdout(printed):
         awaits = eval(code, names)
         if awaits is not None:
             asyncio.run(awaits)
