@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "operator/metrics.h"
+#include "operator/options.h"
 #include "operator/webhook_files.h"
 #include "tests/unit/operator_webhook_test_util.h"
 
@@ -73,6 +75,48 @@ TEST(WebhookFiles, PlainHttpOnlyToThisMachineOrOnDemand) {
   secret.Write("url", "http://10.0.0.1/");
   EXPECT_FALSE(ReadWebhookTarget(secret.path(), false).ok());
   EXPECT_TRUE(ReadWebhookTarget(secret.path(), true).ok());
+}
+
+std::string NoEnvironment(const std::string&) {
+  return "";
+}
+
+TEST(WebhookSwitches, AreOffAndCarefulByDefault) {
+  const auto parsed = ParseOptions({}, NoEnvironment);
+  const WebhookOptions& options = std::get<Options>(parsed).webhook;
+  EXPECT_EQ(options.directory, "");
+  EXPECT_FALSE(options.text.include_code);
+  EXPECT_TRUE(options.outcomes);
+  EXPECT_FALSE(options.allow_insecure);
+}
+
+TEST(WebhookSwitches, AreTakenFromTheCommandLine) {
+  const auto parsed = ParseOptions({"--webhook-config", "/dir", "--webhook-code=true",
+                                    "--webhook-outcomes", "false", "--webhook-insecure=true"},
+                                   NoEnvironment);
+  const WebhookOptions& options = std::get<Options>(parsed).webhook;
+  EXPECT_EQ(options.directory, "/dir");
+  EXPECT_TRUE(options.text.include_code);
+  EXPECT_FALSE(options.outcomes);
+  EXPECT_TRUE(options.allow_insecure);
+  for (const char* wrong : {"--webhook-code=yes", "--webhook-code=", "--webhook-insecure=1"}) {
+    const auto refused = ParseOptions({wrong}, NoEnvironment);
+    ASSERT_TRUE(std::holds_alternative<std::string>(refused)) << wrong;
+    EXPECT_NE(std::get<std::string>(refused).find("must be true or false"), std::string::npos);
+  }
+}
+
+TEST(WebhookMetrics, Text) {
+  Metrics metrics;
+  metrics.CountWebhook("approval.pending", "delivered");
+  metrics.CountWebhookFailure();
+  metrics.SetWebhookDepth(3);
+  const std::string text = metrics.Text();
+  for (const char* line :
+       {"sandgate_webhook_deliveries_total{event=\"approval.pending\",result=\"delivered\"} 1",
+        "sandgate_webhook_failed_attempts_total 1", "sandgate_webhook_queue_depth 3"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+  }
 }
 
 }  // namespace
