@@ -6,14 +6,16 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 
 import pytest
 
-from harness.cluster import SYSTEM
+from harness.cluster import ROOT, SYSTEM
 from harness.tenant import condition, unique
 from harness.wait import until
 
-PROGRAM = pathlib.Path(os.environ.get("SANDGATE_BIN", "build/release/bin")) / "sandgate-operator"
+PROGRAM = pathlib.Path(os.environ.get("SANDGATE_BIN", ROOT / "build/release/bin"),
+                       "sandgate-operator")
 DIRECTORY = "/var/log/sandgate"
 
 
@@ -34,6 +36,14 @@ def events(lines, run):
 
 def verify(cluster, path, *options):
     return cluster.run(str(PROGRAM.resolve()), "audit", "verify", str(path), *options, check=False)
+
+
+def verify_by_hand(directory):
+    """audit.log in there, by what the reference says to do without the program."""
+    page = (ROOT / "docs/reference/audit.md").read_text()
+    (script,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    return subprocess.run(["bash", "-c", script], cwd=directory, capture_output=True, text=True,
+                          check=False, timeout=120)
 
 
 def operator_lines(cluster):
@@ -163,8 +173,10 @@ def test_the_file_goes_on_after_a_kill_and_stays_intact(cluster, audited, python
     copy.write_text("\n".join(lines) + "\n")
     assert verify(cluster, copy).returncode == 0, verify(cluster, copy)
     assert (audited.directory() / "audit.log").stat().st_mode & 0o777 == 0o600
+    assert verify_by_hand(tmp_path).returncode == 0, verify_by_hand(tmp_path)
     copy.write_text("\n".join(lines[:5] + lines[6:]) + "\n")
     assert verify(cluster, copy).returncode == 1
+    assert verify_by_hand(tmp_path).returncode == 1
 
 
 def test_nothing_is_admitted_while_the_file_cannot_be_written(cluster, audited, python_box,
