@@ -55,7 +55,8 @@ base::Status ExecutionTrail::Before(const kube::Key& key, const ExecutionObserve
   const bool here = known != entries_.end() && known->second.uid == seen.execution->meta.uid;
   if (here && !SaysSomething(action)) return base::Status::Ok();
   Entry* entry = Find(key, seen, policy_revision);
-  if (!seen.execution->status.phase && !entry->requested) {
+  const auto phase = seen.execution->status.phase.value_or(api::ExecutionPhase::kPending);
+  if (phase == api::ExecutionPhase::kPending && !entry->requested) {
     entry->requested = Say(RequestRecord(entry->subject, seen.execution->spec)).ok();
   }
   if (const auto* create = std::get_if<CreateApproval>(&action)) {
@@ -80,7 +81,12 @@ base::Status ExecutionTrail::BeforeWrite(Entry* entry, const ExecutionObserved& 
                                          const api::ExecutionStatus& status,
                                          const std::string& policy_revision) {
   const api::ExecutionStatus& before = seen.execution->status;
-  if (status.risk && !before.risk) {
+  // The second: what a log that was broken did not take.
+  const bool admits = status.admission && !before.admission;
+  const bool unsaid =
+      admits && entry->judged.empty() &&
+      before.phase.value_or(api::ExecutionPhase::kPending) == api::ExecutionPhase::kPending;
+  if (status.risk && (!before.risk || unsaid)) {
     std::optional<base::Time> expires_at;
     if (status.phase == api::ExecutionPhase::kAwaitingApproval && seen.approval != nullptr) {
       expires_at = seen.approval->request.expires_at;
@@ -97,7 +103,7 @@ base::Status ExecutionTrail::BeforeWrite(Entry* entry, const ExecutionObserved& 
     entry->decided = said.ok();
     if (!said.ok() && status.admission) return said;
   }
-  if (!status.admission || before.admission) return base::Status::Ok();
+  if (!admits) return base::Status::Ok();
   const bool human = before.phase == api::ExecutionPhase::kAwaitingApproval;
   return Say(AdmissionRecord(entry->subject, status, human ? seen.approval : nullptr))
       .WithContext("audit: nothing is admitted without its record");

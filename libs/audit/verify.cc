@@ -118,9 +118,9 @@ class Checker {
     if (here.seq > last->seq) {
       const std::string gap = Gap(last->seq + 1, here.seq - 1);
       if (Elsewhere(here.chain, last->seq + 1, "")) {
-        return Fail(Fault::kReordered, line_, gap + " stand elsewhere");
+        return Fail(Fault::kReordered, line_, gap + ": elsewhere in the file");
       }
-      return Fail(Fault::kDropped, line_, gap + " are missing before it");
+      return Fail(Fault::kDropped, line_, gap + ": missing before it");
     }
     const std::string record = "record " + std::to_string(here.seq);
     if (Elsewhere(here.chain, here.seq, here.hash)) {
@@ -141,10 +141,11 @@ class Checker {
       return Fail(Fault::kReordered, line_, "the chain's first record stands elsewhere");
     }
     Fail(Fault::kDropped, line_,
-         Gap(1, line.position.seq - 1) + " are missing: the chain's beginning is not there");
+         Gap(1, line.position.seq - 1) + ": missing, so the chain's beginning is not there");
   }
 
   static std::string Gap(int64_t from, int64_t to) {
+    if (from == to) return "record " + std::to_string(from);
     return "records " + std::to_string(from) + " to " + std::to_string(to);
   }
 

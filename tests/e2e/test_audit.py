@@ -108,6 +108,26 @@ def test_the_pods_log_is_intact_and_a_change_is_found(cluster, python_box, tmp_p
         assert bad.returncode == 1 and f": {fault}: " in bad.stderr, bad
 
 
+def test_what_the_gateway_refuses_is_a_line_of_its_log(cluster, tenant):
+    """Nothing reached the operator, so it is no record of the chain."""
+    marker = unique("secretcode")
+    gateway = tenant.gateway()
+    wrong = gateway.tool("code_execute", {"language": "cobol", "code": marker})
+    assert wrong.code == 422, wrong
+    gateway.headers["Authorization"] = "Bearer " + marker
+    assert gateway.tool("code_execute", {"code": "print(1)"}).code == 401
+
+    def said(code, error, user):
+        lines = [json.loads(line) for line in cluster.logs("gateway")]
+        return [line for line in lines if line["msg"] == "call" and line["code"] == code
+                and line["error"] == error and user in line["user"]
+                and line["route"] == "code_execute"]
+    until(lambda: said("422", wrong.error["code"], f"system:serviceaccount:{tenant.namespace}:"),
+          "the refusal is logged with user and code")
+    until(lambda: said("401", "Unauthorized", ""), "so is a caller whom nobody knows")
+    assert marker not in "".join(cluster.logs("gateway"))
+
+
 class AuditedOperator:
     """The operator with an audit file on a volume of its own, small enough to be filled."""
 

@@ -1,7 +1,6 @@
 // An audit log in memory.
 #pragma once
 
-#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -16,7 +15,7 @@ class FakeAudit final : public audit::Sink {
   base::Status Append(const audit::Record& record) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!health_.ok()) return health_;
-    if (on_append) on_append(record);
+    if (refusing_) return base::Status(base::Code::kUnavailable, "refused (by the test)");
     records_.push_back(record);
     return base::Status::Ok();
   }
@@ -28,6 +27,11 @@ class FakeAudit final : public audit::Sink {
   void SetHealth(base::Status health) {
     const std::lock_guard<std::mutex> lock(mutex_);
     health_ = std::move(health);
+  }
+  // Records are refused although Health was good a moment ago.
+  void SetRefusing(bool refusing) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    refusing_ = refusing;
   }
   std::vector<audit::Record> records() {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -42,12 +46,10 @@ class FakeAudit final : public audit::Sink {
     return events;
   }
 
-  // Before the record is kept.
-  std::function<void(const audit::Record&)> on_append;
-
  private:
   std::mutex mutex_;
   base::Status health_;                 // guarded by mutex_
+  bool refusing_ = false;               // guarded by mutex_
   std::vector<audit::Record> records_;  // guarded by mutex_
 };
 

@@ -21,7 +21,7 @@ class TrailTest : public ::testing::Test {
                                  .approved_since = std::nullopt,
                                  .run = m_.run,
                                  .guard = m_.guard,
-                                 .audit = base::Status::Ok(),
+                                 .audit = audit_.Health(),
                                  .load = m_.load,
                                  .new_run_id = "new-run"};
     const ExecutionPlan plan = ReconcileExecution(seen, *m_.policy, m_.settings, At(second));
@@ -42,7 +42,12 @@ class TrailTest : public ::testing::Test {
   }
   void Restart() { trail_ = std::make_unique<ExecutionTrail>(audit_); }
   void Break() { audit_.SetHealth(base::Status(base::Code::kUnavailable, "disk full")); }
-  void Mend() { audit_.SetHealth(base::Status::Ok()); }
+  // Between the look at it and the write.
+  void BreakSoon() { audit_.SetRefusing(true); }
+  void Mend() {
+    audit_.SetHealth(base::Status::Ok());
+    audit_.SetRefusing(false);
+  }
 
   const kube::Key kKey{"agents", "run-1"};
   Moment m_;
@@ -96,18 +101,30 @@ TEST_F(TrailTest, ADecisionThatTheDeadProcessTookUpIsSaidBeforeTheAdmission) {
 TEST_F(TrailTest, NothingIsAdmittedOrStartedWhoseRecordIsNotWritten) {
   m_.policy = AutoPolicy();
   m_.MakeReady();
-  Break();
+  BreakSoon();
   EXPECT_FALSE(Pass().ok());
   EXPECT_FALSE(m_.execution.status.admission);
   Mend();
   ASSERT_TRUE(Pass().ok());
   ASSERT_TRUE(m_.execution.status.claim);
-  Break();
+  BreakSoon();
   EXPECT_FALSE(Pass().ok()) << "the start";
   Mend();
   ASSERT_TRUE(Pass().ok());
   EXPECT_EQ(audit_.Events(),
             "execution.request execution.judgement execution.admission execution.start");
+}
+
+TEST_F(TrailTest, WhatABrokenLogDidNotTakeIsSaidBeforeTheAdmission) {
+  m_.policy = AutoPolicy();
+  m_.MakeReady();
+  Break();
+  ASSERT_TRUE(Pass().ok()) << "it is held";
+  ASSERT_EQ(m_.execution.status.phase, api::ExecutionPhase::kPending);
+  EXPECT_EQ(audit_.Events(), "");
+  Mend();
+  ASSERT_TRUE(Pass().ok());
+  EXPECT_EQ(audit_.Events(), "execution.request execution.judgement execution.admission");
 }
 
 TEST_F(TrailTest, AWriteThatFailedTakesTheAdmissionBack) {
