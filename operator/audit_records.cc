@@ -1,6 +1,7 @@
 #include "operator/audit_records.h"
 
 #include "libs/base/ids.h"
+#include "operator/webhook_logic.h"  // WithoutEvidence
 
 namespace sandgate::op {
 namespace {
@@ -16,11 +17,6 @@ void AddText(const char* name, const std::string& text, Json* fields) {
 void AddDigest(const std::string& name, const std::string& text, Json* fields) {
   (*fields)[name + "Bytes"] = text.size();
   (*fields)[name + "Sha256"] = base::Sha256Hex(text);
-}
-
-// "HIGH: writes a file (the line that matched)" without the line: that is somebody's code.
-std::string WithoutEvidence(const std::string& reason) {
-  return reason.substr(0, reason.find(" ("));
 }
 
 // As it was stored: what is not UTF-8 replaced.
