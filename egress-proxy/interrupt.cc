@@ -35,8 +35,8 @@ void Interrupt::SetEnd(Clock::time_point end, Reason reason) {
 void Interrupt::Start() {
   const uint64_t number = ++number_;
   timer_.expires_at(std::min(deadline_, end_));
-  timer_.async_wait([this, number](error_code ec) {
-    if (!ec && number == number_) Fired();
+  timer_.async_wait([this, number, alive = std::weak_ptr<char>(alive_)](error_code ec) {
+    if (!ec && !alive.expired() && number == number_) Fired();
   });
 }
 

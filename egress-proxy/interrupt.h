@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "libs/egress/protocol.h"
@@ -68,6 +69,8 @@ class Interrupt {
   Clock::time_point touched_{};
   Clock::duration idle_{0};  // 0: deadline_ stands as it is
   uint64_t number_ = 0;      // of the timer's latest wait: an older one that fired is stale
+  // A timer that has fired may be called after its owner is gone.
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();
   bool raised_ = false;
   Reason reason_ = Reason::kInternal;
   std::vector<Watch*> watches_;

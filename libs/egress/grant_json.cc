@@ -13,7 +13,7 @@ using base::Status;
 using nlohmann::json;
 
 constexpr size_t kMaxIdBytes = 253;
-constexpr int64_t kMaxUnixSeconds = int64_t{1} << 33;  // year 2242: base::Time ends in 2262
+constexpr uint64_t kMaxUnixSeconds = uint64_t{1} << 33;  // year 2242: base::Time ends in 2262
 
 // Names and UIDs of Kubernetes, and run IDs. They end up in audit lines and as table keys.
 bool IsId(const std::string& text) {
@@ -37,7 +37,13 @@ Status Bad(const char* what) {
 }
 
 bool IsTime(int64_t seconds) {
-  return seconds >= 0 && seconds < kMaxUnixSeconds;
+  return seconds >= 0 && static_cast<uint64_t>(seconds) < kMaxUnixSeconds;
+}
+
+// Of another kind of number the library would make one of this, with undefined results.
+std::optional<uint64_t> Whole(const json& value) {
+  if (!value.is_number_unsigned()) return std::nullopt;
+  return value.get<uint64_t>();
 }
 
 }  // namespace
@@ -88,12 +94,15 @@ std::optional<Grant> GrantFromJson(std::string_view payload) {
     grant.name_space = object.at("ns").get<std::string>();
     grant.execution = object.at("exe").get<std::string>();
     grant.domains = object.at("dom").get<std::vector<std::string>>();
-    const auto from = object.at("nbf").get<int64_t>();
-    const auto until = object.at("exp").get<int64_t>();
-    if (!IsTime(from) || !IsTime(until)) return std::nullopt;
-    grant.not_before = FromUnix(from);
-    grant.expires = FromUnix(until);
-    grant.max_bytes = object.at("max").get<uint64_t>();
+    const std::optional<uint64_t> from = Whole(object.at("nbf"));
+    const std::optional<uint64_t> until = Whole(object.at("exp"));
+    const std::optional<uint64_t> most = Whole(object.at("max"));
+    if (!from || !until || !most || *from >= kMaxUnixSeconds || *until >= kMaxUnixSeconds) {
+      return std::nullopt;
+    }
+    grant.not_before = FromUnix(static_cast<int64_t>(*from));
+    grant.expires = FromUnix(static_cast<int64_t>(*until));
+    grant.max_bytes = *most;
   } catch (const json::exception&) {
     return std::nullopt;
   }
