@@ -158,16 +158,21 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
   seen.audit = parts_.audit.Health();
   seen.load = Measure(*execution);
   seen.new_run_id = base::RandomUuid();
-  const auto policy = parts_.policy();
+  const PolicyView policy = parts_.policy(key.ns);
+  if (!policy.known) {
+    queue_.AddAfter(key, kLabelsWait);
+    return Status::Ok();
+  }
+  seen.policy_refused = policy.refused;
   const base::Time now = parts_.clock.Now();  // after all that was read
   if (seen.approval != nullptr && seen.approval->phase == api::ApprovalPhase::kApproved) {
     seen.approved_since = approved_.Note(key, seen.approval->meta.uid, now);
   }
-  const ExecutionPlan plan = ReconcileExecution(seen, *policy, parts_.settings, now);
+  const ExecutionPlan plan = ReconcileExecution(seen, *policy.policy, parts_.settings, now);
   if (plan.again_at) {
     queue_.AddAfter(key, std::max<base::Duration>(kSoon, *plan.again_at - now));
   }
-  const Status told = trail_.Before(key, seen, plan.action, policy->revision());
+  const Status told = trail_.Before(key, seen, plan.action, policy.policy->revision());
   if (!told.ok()) return told;
   return Apply(key, seen, plan.action);
 }

@@ -47,6 +47,17 @@ ExecutionStep WhenCancelled(const ExecutionContext& c) {
   return ExecutionPlan{CancelRun{}, std::nullopt};
 }
 
+// What was let in goes on; nothing else is, and nobody is asked about it any longer.
+ExecutionStep WhenPolicyRefused(const ExecutionContext& c) {
+  if (!c.seen.policy_refused) return std::nullopt;
+  const ExecutionPhase phase = c.status().phase.value_or(ExecutionPhase::kPending);
+  if (phase != ExecutionPhase::kPending && phase != ExecutionPhase::kAwaitingApproval) {
+    return std::nullopt;
+  }
+  return End(c, ExecutionPhase::kFailed, c.seen.policy_refused->code,
+             c.seen.policy_refused->message);
+}
+
 // A Sandbox that is not there may still come, if this Execution never saw it.
 ExecutionStep WhenSandboxMissing(const ExecutionContext& c) {
   if (c.seen.sandbox != nullptr && !c.seen.sandbox->meta.deleting()) return std::nullopt;
@@ -87,6 +98,7 @@ ExecutionPlan ReconcileExecution(const ExecutionObserved& observed, const policy
   }
   if (const ExecutionStep step = WhenSandboxReplaced(c)) return *step;
   if (const ExecutionStep step = WhenCancelled(c)) return *step;
+  if (const ExecutionStep step = WhenPolicyRefused(c)) return *step;
   if (const ExecutionStep step = WhenSandboxMissing(c)) return *step;
   if (const ExecutionStep step = WhenSandboxFailed(c)) return *step;
   switch (c.status().phase.value_or(ExecutionPhase::kPending)) {

@@ -13,6 +13,7 @@
 #include "libs/api/sandbox.h"
 #include "libs/policy/policy.h"
 #include "operator/admission.h"
+#include "operator/refusal.h"
 #include "operator/sandbox_logic.h"
 #include "operator/settings.h"
 
@@ -57,6 +58,8 @@ struct ExecutionObserved {
   GuardView guard;
   base::Status audit;  // why a record would not get into the audit log now, or ok
   Load load;
+  // No policy can be told for this namespace: nothing is let in.
+  std::optional<Refusal> policy_refused;
   std::string new_run_id;  // to claim with, if it comes to that
 };
 

@@ -7,14 +7,9 @@
 
 #include "libs/api/sandbox.h"
 #include "libs/policy/policy.h"
+#include "operator/refusal.h"
 
 namespace sandgate::op {
-
-// Why an Execution ends before it began: the code and message of its error.
-struct Refusal {
-  const char* code;
-  std::string message;
-};
 
 // `limits`: what the sandbox has. In the order in which a caller would want to hear of them.
 std::optional<Refusal> RefusedInstall(const api::ExecutionSpec& spec,

@@ -6,6 +6,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <mutex>
+
 namespace sandgate::op {
 namespace {
 
@@ -69,6 +71,12 @@ class Metrics::Impl {
   prometheus::Counter& audit_failures = NewCounters(&registry, "sandgate_audit_failures_total",
                                                     "Audit records that could not be written.")
                                             .Add({});
+  Gauges& namespace_policies = NewGauges(
+      &registry, "sandgate_namespace_policy_healthy",
+      "1 while the namespaces' policy in use is the one in its ConfigMap, 0 while that one "
+      "is refused.");
+  std::mutex mutex;
+  std::map<std::string, prometheus::Gauge*> by_policy;  // guarded by mutex
   prometheus::Gauge& leader =
       NewGauges(&registry, "sandgate_leader", "1 in the instance that leads, else 0.").Add({});
   Gauges& depth = NewGauges(&registry, "sandgate_queue_depth",
@@ -133,6 +141,24 @@ void Metrics::SetGuardIntact(bool intact) {
 
 void Metrics::SetPolicyHealthy(bool healthy) {
   impl_->policy.Set(healthy ? 1 : 0);
+}
+
+void Metrics::SetNamespacePolicies(const std::map<std::string, bool>& healthy) {
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  auto& known = impl_->by_policy;
+  for (auto it = known.begin(); it != known.end();) {
+    if (healthy.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    impl_->namespace_policies.Remove(it->second);
+    it = known.erase(it);
+  }
+  for (const auto& [name, good] : healthy) {
+    prometheus::Gauge*& gauge = known[name];
+    if (gauge == nullptr) gauge = &impl_->namespace_policies.Add({{"policy", name}});
+    gauge->Set(good ? 1 : 0);
+  }
 }
 
 void Metrics::SetLeader(bool leader) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,8 @@ class Metrics {
   void SetPendingApprovals(size_t count);
   void SetGuardIntact(bool intact);
   void SetPolicyHealthy(bool healthy);
+  // By the ConfigMap's name: few, and made by the platform team. Those left out are forgotten.
+  void SetNamespacePolicies(const std::map<std::string, bool>& healthy);
   void SetLeader(bool leader);
   void SetQueueDepth(const std::string& controller, size_t depth);
 

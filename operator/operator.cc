@@ -64,6 +64,7 @@ base::Result<std::unique_ptr<Operator>> Operator::Create(const Options& options,
       options, settings, std::move(api), std::move(authority).value(), std::move(client).value()));
   const base::Status loaded = made->policy_.Load();
   if (!loaded.ok()) return loaded.WithContext("policy");
+  made->BaseChanged();
   const base::Status gateway = EnsureGatewayCertificate(
       made->api_, made->settings_, made->authority_, options.gateway_hosts, now);
   if (!gateway.ok()) return gateway.WithContext("gateway's certificate");
@@ -84,9 +85,13 @@ Operator::Operator(const Options& options, Settings settings, kube::Api api,
       audit_(AuditOptions(options)),
       policy_(options.config,
               [this] {
+                BaseChanged();
                 SayPolicy();
                 WakeEverything();
               }),
+      policy_watch_(
+          api_, settings_.ns, options.policy_config_map, policy_, policies_, events_,
+          {[this] { WakeEverything(); }, [this](const std::string& ns) { WakeNamespace(ns); }}),
       guard_(api_, settings_, ExpectedPolicies(options.admission),
              [this] {
                SayGuard();
@@ -111,7 +116,7 @@ ControllerParts Operator::Parts() {
           runners_,
           events_,
           audit_,
-          [this] { return policy_.Get(); },
+          [this](const std::string& ns) { return policies_.For(ns); },
           [this] { return guard_.View(); }};
 }
 
@@ -153,6 +158,20 @@ void Operator::WakeSandbox(const kube::Key& sandbox) {
     if (execution->meta.ns == sandbox.ns && execution->spec.sandbox_name == sandbox.name) {
       execution_queue_.Add({execution->meta.ns, execution->meta.name});
     }
+  }
+}
+
+// Text and policy are read one after the other; another change between the two comes here again.
+void Operator::BaseChanged() {
+  policies_.SetBase(policy_.Get(), policy_.Text());
+}
+
+void Operator::WakeNamespace(const std::string& ns) {
+  for (const auto& sandbox : caches_.Sandboxes()) {
+    if (sandbox->meta.ns == ns) sandbox_queue_.Add({ns, sandbox->meta.name});
+  }
+  for (const auto& execution : caches_.Executions()) {
+    if (execution->meta.ns == ns) execution_queue_.Add({ns, execution->meta.name});
   }
 }
 
@@ -210,7 +229,7 @@ void Operator::SayGuard() {
 
 // Nothing is decided on half a picture: the caches come first.
 void Operator::Lead() {
-  while (!stopping_ && !caches_.HasSynced()) std::this_thread::sleep_for(kSyncPoll);
+  while (!stopping_ && !Synced()) std::this_thread::sleep_for(kSyncPoll);
   if (stopping_ || !OpenAudit()) return;
   base::LogInfo("leading");
   leading_ = true;
@@ -224,6 +243,7 @@ void Operator::Lead() {
 
 void Operator::Start(std::function<void()> on_lost) {
   policy_.Start();
+  policy_watch_.Start();
   caches_.Start();
   guard_.Start();
   kube::LeaderOptions leader;
@@ -244,6 +264,7 @@ void Operator::Stop() {
   if (webhook_) webhook_->Stop();
   guard_.Stop();
   caches_.Stop();
+  policy_watch_.Stop();
   policy_.Stop();
   // An end without this record is one of a process that was killed.
   if (leading_) (void)audit_.Append({"operator.stopped", api::Json::object(), true});
@@ -276,6 +297,7 @@ std::string Operator::MetricsText() {
   metrics_.SetPendingApprovals(pending);
   metrics_.SetGuardIntact(guard_.View().intact());
   metrics_.SetPolicyHealthy(policy_.healthy());
+  metrics_.SetNamespacePolicies(policies_.Health());
   metrics_.SetLeader(leading_);
   metrics_.SetAudit(leading_ && audit_.Health().ok(), audit_.failures());
   metrics_.SetQueueDepth("sandbox", sandbox_queue_.depth());

@@ -15,6 +15,8 @@
 #include "operator/options.h"
 #include "operator/policy_file.h"
 #include "operator/policy_guard.h"
+#include "operator/policy_store.h"
+#include "operator/policy_watch.h"
 #include "operator/webhook.h"
 
 namespace sandgate::op {
@@ -33,17 +35,20 @@ class Operator {
   // What is due now and then: certificates. Blocks for a few API calls.
   void Maintain();
 
-  bool Ready() const { return caches_.HasSynced() && !audit_closed_; }
+  bool Ready() const { return Synced() && !audit_closed_; }
   std::string MetricsText();
 
  private:
   Operator(const Options& options, Settings settings, kube::Api api,
            http::CertificateAuthority authority, std::unique_ptr<http::Client> client);
 
+  bool Synced() const { return caches_.HasSynced() && policy_watch_.HasSynced(); }
   CacheCallbacks Callbacks();
   ExecutionObserver Observer();
   ControllerParts Parts();
+  void BaseChanged();
   void WakeEverything();
+  void WakeNamespace(const std::string& ns);
   void WakeSandbox(const kube::Key& sandbox);
   bool OpenAudit();
   void SayPolicy();
@@ -62,7 +67,9 @@ class Operator {
   kube::EventRecorder events_;
   kube::WorkQueue sandbox_queue_, execution_queue_;
   audit::Log audit_;
+  PolicyStore policies_;
   PolicyFile policy_;
+  PolicyWatch policy_watch_;
   PolicyGuard guard_;
   Caches caches_;
   RunnerClient runners_;

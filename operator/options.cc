@@ -19,6 +19,8 @@ const char kUsage[] =
 Runs what agents ask for in sandboxes, and asks a human first where the policy says so.
 
   --config FILE              the policy as YAML; read again when it changes (default: built in)
+  --policy-configmap NAME    the ConfigMap that FILE is mounted from: watched, so that a change holds
+                             at once (default: FILE is read again every 2 s)
   --admission-policies FILE  the admission policies that must be in force, as JSON
                              (default: $SANDGATE_ADMISSION)
   --audit-file FILE          the audit log goes here too; nothing is admitted that cannot be written
@@ -97,6 +99,7 @@ std::string StoreBool(const std::string& name, const std::string& value, bool* o
 std::string Store(const std::string& name, const std::string& value, Options* options) {
   const std::map<std::string, std::string*> texts = {
       {"--config", &options->config},
+      {"--policy-configmap", &options->policy_config_map},
       {"--admission-policies", &options->admission},
       {"--audit-file", &options->audit_file},
       {"--kubeconfig", &options->kubeconfig},

@@ -12,10 +12,11 @@
 namespace sandgate::op {
 
 struct Options {
-  std::string config;      // the policy; "" = the built-in one
-  std::string admission;   // the expected admission policies ($SANDGATE_ADMISSION)
-  std::string audit_file;  // "": standard output alone
-  std::string kubeconfig;  // "" = $KUBECONFIG, else the pod's ServiceAccount
+  std::string config;             // the policy; "" = the built-in one
+  std::string policy_config_map;  // the ConfigMap that `config` is mounted from; "" = not watched
+  std::string admission;          // the expected admission policies ($SANDGATE_ADMISSION)
+  std::string audit_file;         // "": standard output alone
+  std::string kubeconfig;         // "" = $KUBECONFIG, else the pod's ServiceAccount
   http::Address health{"0.0.0.0", 8081};
   std::string ns;                          // $POD_NAMESPACE, else sandgate-system
   std::string pod_name;                    // $POD_NAME, else the host's name

@@ -37,6 +37,27 @@ PolicyFile::~PolicyFile() {
 bool PolicyFile::Look(base::Status* status) {
   base::Result<std::string> text = path_.empty() ? base::Result<std::string>("") : ReadFile(path_);
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (watched_) {
+    *status = seen_status_;
+    return false;
+  }
+  return Take(std::move(text), status);
+}
+
+base::Status PolicyFile::Offer(base::Result<std::string> text) {
+  base::Status status;
+  bool changed = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    watched_ = true;
+    changed = Take(std::move(text), &status);
+  }
+  if (changed && on_change_) on_change_();
+  return status;
+}
+
+// Under mutex_.
+bool PolicyFile::Take(base::Result<std::string> text, base::Status* status) {
   const bool was_healthy = healthy_;
   if (!text.ok()) {
     if (seen_ || seen_status_.ok()) {
@@ -52,9 +73,10 @@ bool PolicyFile::Look(base::Status* status) {
     *status = seen_status_;
     return false;
   }
-  auto policy =
-      path_.empty() ? base::Result(policy::Policy::Default()) : policy::Policy::Load(*text, path_);
-  seen_ = std::move(text).value();
+  auto policy = path_.empty() && !watched_
+                    ? base::Result(policy::Policy::Default())
+                    : policy::Policy::Load(*text, path_.empty() ? "policy.yaml" : path_);
+  seen_ = *text;
   *status = seen_status_ = policy.ok() ? base::Status::Ok() : policy.status();
   healthy_ = policy.ok();
   if (!policy.ok()) {
@@ -63,6 +85,7 @@ bool PolicyFile::Look(base::Status* status) {
   }
   const bool changed = !policy_ || policy_->revision() != (*policy)->revision();
   policy_ = std::move(policy).value();
+  good_text_ = std::move(text).value();
   if (changed) base::LogInfo("policy in use", {{"revision", policy_->revision()}});
   return changed || !was_healthy;
 }
@@ -98,6 +121,11 @@ void PolicyFile::Poll(const std::stop_token& stop) {
 std::shared_ptr<const policy::Policy> PolicyFile::Get() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return policy_;
+}
+
+std::string PolicyFile::Text() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return good_text_;
 }
 
 bool PolicyFile::healthy() const {

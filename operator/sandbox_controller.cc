@@ -142,7 +142,13 @@ Status SandboxController::Reconcile(const kube::Key& key) {
     Forget(key);
     return Status::Ok();
   }
-  const SandboxObserved seen = Gather(key, sandbox, pod);
+  const PolicyView policy = parts_.policy(key.ns);
+  if (!policy.known) {
+    queue_.AddAfter(key, kLabelsWait);
+    return Status::Ok();
+  }
+  SandboxObserved seen = Gather(key, sandbox, pod);
+  seen.policy_refused = policy.refused;
   if (sandbox && !pod) {
     // A pod that we made is there, whatever a cache that is behind may say.
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -155,14 +161,14 @@ Status SandboxController::Reconcile(const kube::Key& key) {
     }
   }
   const base::Time now = parts_.clock.Now();
-  const auto policy = parts_.policy();
-  const SandboxPlan plan = ReconcileSandbox(seen, *policy, parts_.settings, now);
+  const SandboxPlan plan = ReconcileSandbox(seen, *policy.policy, parts_.settings, now);
   if (plan.again_at) queue_.AddAfter(key, std::max<base::Duration>(kSoon, *plan.again_at - now));
-  return Apply(key, sandbox, pod, plan.action);
+  return Apply(key, sandbox, pod, plan.action, policy.policy->sandbox().runtime_class);
 }
 
 Status SandboxController::Apply(const kube::Key& key, const Caches::SandboxPtr& sandbox,
-                                const Caches::PodPtr& pod, const SandboxAction& action) {
+                                const Caches::PodPtr& pod, const SandboxAction& action,
+                                const std::string& runtime_class) {
   const auto drop_pod = [&](const std::string& uid) {
     const kube::Key name = PodOfSandbox(key);
     return parts_.cluster.Delete(kube::kPods, name.ns, name.name, uid);
@@ -177,8 +183,10 @@ Status SandboxController::Apply(const kube::Key& key, const Caches::SandboxPtr& 
       Overloaded{
           [](const Idle&) { return Status::Ok(); },
           [&](const EnsureIsolation&) { return EnsureNetworkPolicies(key.ns); },
-          [&](const CreateRunnerSecret&) { return MakeSecret(key, *sandbox); },
-          [&](const CreatePod& create) { return MakePod(key, *sandbox, create.limits); },
+          [&](const CreateRunnerSecret&) { return MakeSecret(key, *sandbox, runtime_class); },
+          [&](const CreatePod& create) {
+            return MakePod(key, *sandbox, create.limits, runtime_class);
+          },
           [&](const AskRunner&) {
             parts_.runners.Ask(key, sandbox->meta.uid, pod->ip);
             return Status::Ok();
@@ -209,9 +217,10 @@ Status SandboxController::EnsureNetworkPolicies(const std::string& ns) {
 }
 
 // Remembers why the API server said no, for the Sandbox's condition; anything else is retried.
-Status SandboxController::Refused(const api::Sandbox& sandbox, const Status& status) {
+Status SandboxController::Refused(const api::Sandbox& sandbox, const std::string& runtime_class,
+                                  const Status& status) {
   if (!IsRefusal(status.code())) return status;
-  const Diagnosis why = WhyRefused(status.message(), parts_.policy()->sandbox().runtime_class);
+  const Diagnosis why = WhyRefused(status.message(), runtime_class);
   Change(sandbox.meta.uid, [&](Memory* memory) {
     memory->refused = why;
     memory->retry_at = parts_.clock.Now() + kRefusedRetry;
@@ -224,7 +233,8 @@ Status SandboxController::Refused(const api::Sandbox& sandbox, const Status& sta
   return Status::Ok();
 }
 
-Status SandboxController::MakeSecret(const kube::Key& key, const api::Sandbox& sandbox) {
+Status SandboxController::MakeSecret(const kube::Key& key, const api::Sandbox& sandbox,
+                                     const std::string& runtime_class) {
   http::CertificateRequest request;
   request.common_name = "sandbox";
   request.uris = {http::SandboxUri(sandbox.meta.uid)};
@@ -237,23 +247,24 @@ Status SandboxController::MakeSecret(const kube::Key& key, const api::Sandbox& s
                                                                       authority_.certificate_pem()))
                             .status();
   // The name carries the UID: what is there already is this Sandbox's, of an earlier try.
-  if (!status.ok() && status.code() != Code::kAlreadyExists) return Refused(sandbox, status);
+  if (!status.ok() && status.code() != Code::kAlreadyExists)
+    return Refused(sandbox, runtime_class, status);
   Change(sandbox.meta.uid, [](Memory* memory) { memory->secret_made = true; });
   queue_.Add(key);
   return Status::Ok();
 }
 
 Status SandboxController::MakePod(const kube::Key& key, const api::Sandbox& sandbox,
-                                  const api::EffectiveLimits& limits) {
-  const auto pod = parts_.cluster.Create(
-      kube::kPods,
-      BuildPod(sandbox, limits, parts_.policy()->sandbox().runtime_class, parts_.settings));
+                                  const api::EffectiveLimits& limits,
+                                  const std::string& runtime_class) {
+  const auto pod =
+      parts_.cluster.Create(kube::kPods, BuildPod(sandbox, limits, runtime_class, parts_.settings));
   if (pod.status().code() == Code::kAlreadyExists) {
     // The cache is behind and will wake us; or a pod without our label is in the way.
     queue_.AddAfter(key, kNameTaken);
     return Status::Ok();
   }
-  if (!pod.ok()) return Refused(sandbox, pod.status());
+  if (!pod.ok()) return Refused(sandbox, runtime_class, pod.status());
   Change(sandbox.meta.uid, [&](Memory* memory) {
     memory->refused.reset();
     memory->pod_made = api::MetaFromJson(*pod).uid;

@@ -15,10 +15,13 @@
 #include "libs/kube/work_queue.h"
 #include "operator/caches.h"
 #include "operator/cluster.h"
+#include "operator/policy_store.h"
 #include "operator/runner_client.h"
 #include "operator/sandbox_logic.h"
 
 namespace sandgate::op {
+
+inline constexpr std::chrono::milliseconds kLabelsWait{200};  // for a namespace nobody saw yet
 
 // What both controllers work with. Everything outlives them.
 struct ControllerParts {
@@ -29,7 +32,7 @@ struct ControllerParts {
   RunnerClient& runners;
   kube::EventRecorder& events;
   audit::Sink& audit;
-  std::function<std::shared_ptr<const policy::Policy>()> policy;
+  std::function<PolicyView(const std::string& ns)> policy;
   std::function<GuardView()> guard;
 };
 
@@ -63,18 +66,21 @@ class SandboxController {
   SandboxObserved Gather(const kube::Key& key, const Caches::SandboxPtr& sandbox,
                          const Caches::PodPtr& pod);
   base::Status Apply(const kube::Key& key, const Caches::SandboxPtr& sandbox,
-                     const Caches::PodPtr& pod, const SandboxAction& action);
+                     const Caches::PodPtr& pod, const SandboxAction& action,
+                     const std::string& runtime_class);
   base::Status EnsureNetworkPolicies(const std::string& ns);
-  base::Status MakeSecret(const kube::Key& key, const api::Sandbox& sandbox);
+  base::Status MakeSecret(const kube::Key& key, const api::Sandbox& sandbox,
+                          const std::string& runtime_class);
   base::Status MakePod(const kube::Key& key, const api::Sandbox& sandbox,
-                       const api::EffectiveLimits& limits);
+                       const api::EffectiveLimits& limits, const std::string& runtime_class);
   base::Status DropSecret(const api::Sandbox& sandbox);
   base::Status DropOrphan(const kube::Key& key, const DeleteOrphan& orphan);
   base::Status WriteStatus(const kube::Key& key, const api::Sandbox& sandbox,
                            const api::SandboxStatus& status);
   base::Status DropIdle(const kube::Key& key, const api::Sandbox& sandbox,
                         std::chrono::seconds idle);
-  base::Status Refused(const api::Sandbox& sandbox, const base::Status& status);
+  base::Status Refused(const api::Sandbox& sandbox, const std::string& runtime_class,
+                       const base::Status& status);
   void Change(const std::string& uid, const std::function<void(Memory*)>& change);
   void Forget(const kube::Key& key);
   void Say(const char* event, const api::Sandbox& sandbox, const std::string& reason);

@@ -222,6 +222,11 @@ SandboxPlan Progress(const Context& c) {
     }
     return Raise(c);
   }
+  if (c.seen.policy_refused) {
+    const Diagnosis why{c.seen.policy_refused->code, c.seen.policy_refused->message};
+    return Write(c, SandboxPhase::kPending, "False", why)
+        .value_or(SandboxPlan{Idle{}, c.ready_deadline()});
+  }
   const auto limits = policy::Effective(c.policy.sandbox(), c.sandbox().spec);
   if (!limits.ok()) {
     return Fail(c, {"InvalidSpec", limits.status().message()})

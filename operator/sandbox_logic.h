@@ -10,6 +10,7 @@
 #include "libs/api/sandbox.h"
 #include "libs/policy/policy.h"
 #include "operator/pod_facts.h"
+#include "operator/refusal.h"
 #include "operator/settings.h"
 
 namespace sandgate::op {
@@ -44,8 +45,9 @@ struct SandboxObserved {
   bool isolated = false;                  // the namespace's NetworkPolicies stand as they should
   bool secret_made = false;               // by this process, or found there
   bool secret_deleted = false;
-  std::optional<Diagnosis> refused;  // the API server's last refusal to create
-  base::Time retry_at;               // not before this after a refusal
+  std::optional<Refusal> policy_refused;  // no policy can be told for this namespace
+  std::optional<Diagnosis> refused;       // the API server's last refusal to create
+  base::Time retry_at;                    // not before this after a refusal
   Probe probe;
   GuardView guard;
   Activity activity;

@@ -77,7 +77,9 @@ Surroundings World::Around() {
           settings_,
           Authority(),
           kube::Api(events_),
-          [this] { return policy_; },
+          [this](const std::string&) {
+            return PolicyView{policy_, std::nullopt, true};
+          },
           [this] { return guard_; },
           [this](const testing::Call& call) { return Judge(call); },
           [this] { return JudgeRunner(); },

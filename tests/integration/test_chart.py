@@ -142,11 +142,38 @@ def test_parts_can_be_left_out():
         ("gateway.service.type=Magic", "type"),
         ("unheard=of", "unheard"),
         ("policy=null", "policy"),
+        ("namespacePolicies[0].name=a,namespacePolicies[0].policy.security.x=1", "namespacePolicies"),
+        (
+            "namespacePolicies[0].name=A_B,namespacePolicies[0].namespaces={x},"
+            "namespacePolicies[0].policy.security.x=1",
+            "name",
+        ),
+        ("namespacePolicies[0].name=a,namespacePolicies[0].namespaces={x}", "policy"),
     ],
 )
 def test_a_wrong_value_is_named(setting, word):
     code, _, problem = helm("--set", setting)
     assert code != 0 and word in problem, problem
+
+
+def test_policies_of_namespaces():
+    values = (
+        "namespacePolicies[0].name=gold,namespacePolicies[0].namespaces={team-a,team-b},"
+        "namespacePolicies[0].namespaceSelector=tier in (gold\\, silver),"
+        "namespacePolicies[0].policy.security.hitl.enabled=false"
+    )
+    made = by_kind(rendered("--set", values), "ConfigMap")["sandgate-policy-gold"]
+    assert made["metadata"]["namespace"] == SYSTEM
+    assert made["metadata"]["labels"]["sandgate.dev/policy"] == "true"
+    assert made["metadata"]["annotations"] == {
+        "sandgate.dev/namespaces": "team-a,team-b",
+        "sandgate.dev/namespace-selector": "tier in (gold, silver)",
+    }
+    assert yaml.safe_load(made["data"]["sandgate.yaml"]) == {
+        "security": {"hitl": {"enabled": False}}
+    }
+    unlabelled = by_kind(rendered(), "ConfigMap")["sandgate-policy"]
+    assert "sandgate.dev/policy" not in unlabelled["metadata"]["labels"]
 
 
 def test_options_reach_the_policies():
@@ -378,6 +405,10 @@ RIGHTS = [  # who, verb, group, resource, subresource, namespace, name, allowed
     (OPERATOR, "create", "", "secrets", "", TENANT, "", True),
     (OPERATOR, "delete", "", "secrets", "", TENANT, "x", True),
     (OPERATOR, "list", "", "configmaps", "", TENANT, "", False),
+    (OPERATOR, "watch", "", "configmaps", "", SYSTEM, "", True),
+    (OPERATOR, "update", "", "configmaps", "", SYSTEM, "policy-of-a-team", False),
+    (OPERATOR, "watch", "", "namespaces", "", "", "", True),
+    (OPERATOR, "update", "", "namespaces", "", "", "x", False),
     (OPERATOR, "update", "", "pods", "", TENANT, "x", False),
     (OPERATOR, "create", "", "pods", "exec", TENANT, "x", False),
     (OPERATOR, "get", "", "pods", "log", TENANT, "x", False),

@@ -128,7 +128,9 @@ void World::StartOperator() {
       *life->runners,
       *events_,
       audit_,
-      [this] { return policy_; },
+      [this](const std::string&) {
+        return PolicyView{policy_, std::nullopt, true};
+      },
       [this] {
         using State = op::GuardView::State;
         return op::GuardView{guard_broken_ ? State::kBroken : State::kIntact, "by the simulator"};

@@ -166,14 +166,17 @@ class CrowdTest : public ::testing::Test {
   kube::EventRecorder events_{api_, "test", "test"};
   sandgate::testing::FakeAudit audit_;
   kube::WorkQueue queue_;
-  ExecutionController controller_{{settings_, base::RealClock(), caches_, cluster_,
-                                   runners_.runners, events_, audit_, [this] { return policy_; },
-                                   [] {
-                                     return GuardView{GuardView::State::kIntact, ""};
-                                   }},
-                                  queue_,
-                                  {[](const api::Execution&, const api::ExecutionStatus&) {},
-                                   [](api::ApprovalPhase, std::chrono::seconds) {}}};
+  ExecutionController controller_{
+      {settings_, base::RealClock(), caches_, cluster_, runners_.runners, events_, audit_,
+       [this](const std::string&) {
+         return PolicyView{policy_, std::nullopt, true};
+       },
+       [] {
+         return GuardView{GuardView::State::kIntact, ""};
+       }},
+      queue_,
+      {[](const api::Execution&, const api::ExecutionStatus&) {},
+       [](api::ApprovalPhase, std::chrono::seconds) {}}};
 };
 
 TEST_F(CrowdTest, TheQueueTakesWhatItMayAndRefusesTheRest) {

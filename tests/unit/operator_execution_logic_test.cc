@@ -117,6 +117,28 @@ TEST(BeginTest, RefusesBeforeAHumanIsAsked) {
   }
 }
 
+// No policy can be told: nothing new is let in, nobody is asked any longer, and what runs goes on.
+TEST(BeginTest, ARefusedPolicyLetsNothingIn) {
+  Moment m;
+  m.policy_refused = Refusal{"PolicyAmbiguous", "one and two"};
+  EXPECT_EQ(Ending(m.Status()), "Failed PolicyAmbiguous");
+  m.has_sandbox = false;
+  EXPECT_EQ(Ending(m.Status()), "Failed PolicyAmbiguous");
+
+  Moment asked;
+  asked.Ask();
+  asked.Decide(api::Verdict::kApproved);
+  asked.policy_refused = m.policy_refused;
+  EXPECT_TRUE(asked.Plans<SettleApproval>(1));
+  asked.approval.phase = api::ApprovalPhase::kDenied;
+  EXPECT_EQ(Ending(asked.Status()), "Failed PolicyAmbiguous");
+
+  Moment admitted;
+  admitted.Admit();
+  admitted.policy_refused = m.policy_refused;
+  EXPECT_EQ(admitted.Status().phase, ExecutionPhase::kRunning);
+}
+
 TEST(BeginTest, ASharedSandboxTakesOthers) {
   Moment m;
   m.policy = AutoPolicy();

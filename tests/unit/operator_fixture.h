@@ -41,6 +41,7 @@ struct Moment {
   GuardView guard{GuardView::State::kIntact, ""};
   base::Status audit;
   Load load;
+  std::optional<Refusal> policy_refused;
   Settings settings;
   std::shared_ptr<const policy::Policy> policy = policy::Policy::Default();
 
@@ -128,6 +129,7 @@ struct Moment {
                                  .guard = guard,
                                  .audit = audit,
                                  .load = load,
+                                 .policy_refused = policy_refused,
                                  .new_run_id = "new-run"};
     return ReconcileExecution(seen, *policy, settings, At(second));
   }

@@ -23,6 +23,7 @@ class TrailTest : public ::testing::Test {
                                  .guard = m_.guard,
                                  .audit = audit_.Health(),
                                  .load = m_.load,
+                                 .policy_refused = std::nullopt,
                                  .new_run_id = "new-run"};
     const ExecutionPlan plan = ReconcileExecution(seen, *m_.policy, m_.settings, At(second));
     const base::Status status = trail_->Before(kKey, seen, plan.action, m_.policy->revision());
