@@ -19,7 +19,7 @@ struct Surroundings {
   const op::Settings& settings;
   const http::CertificateAuthority& authority;
   kube::Api events;  // an API server for Events alone: they go out on a thread of their own
-  std::function<PolicyView(const std::string& ns)> policy;
+  std::function<op::PolicyView(const std::string& ns)> policy;
   std::function<op::GuardView()> guard;
   OperatorLink::Judge judge;
   // A call to a runner is about to be made: kDieBefore, kDieAfter or kFine.

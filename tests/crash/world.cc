@@ -78,7 +78,7 @@ Surroundings World::Around() {
           Authority(),
           kube::Api(events_),
           [this](const std::string&) {
-            return PolicyView{policy_, std::nullopt, true};
+            return op::PolicyView{policy_, std::nullopt, true};
           },
           [this] { return guard_; },
           [this](const testing::Call& call) { return Judge(call); },

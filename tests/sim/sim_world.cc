@@ -129,7 +129,7 @@ void World::StartOperator() {
       *events_,
       audit_,
       [this](const std::string&) {
-        return PolicyView{policy_, std::nullopt, true};
+        return op::PolicyView{policy_, std::nullopt, true};
       },
       [this] {
         using State = op::GuardView::State;
