@@ -140,10 +140,8 @@ void ProxyImpl::Begin(Worker* worker, Tcp::socket socket) {
   worker->sessions.insert(session);
   session->Start([this, worker, key = session.get()] {
     // Later: the session still runs while it says that it is done.
-    net::post(worker->io, [this, worker, key] {
-      worker->sessions.erase(key->shared_from_this());
-      Ended();
-    });
+    net::post(worker->io, [worker, key] { worker->sessions.erase(key->shared_from_this()); });
+    Ended();
   });
 }
 

@@ -157,10 +157,10 @@ net::awaitable<Reason> Session::CarryOn() {
 void Session::Finish(Reason reason) {
   audit_.reason = reason;
   audit_.duration = duration_cast<milliseconds>(Interrupt::Clock::now() - began_);
-  WriteAuditLine(audit_);
   shared_->metrics->CountEnded(reason, audit_.carried, audit_.bytes_up, audit_.bytes_down);
   lease_.reset();
   done_();
+  WriteAuditLine(audit_);  // last: whoever reads it finds everything else done
 }
 
 }  // namespace sandgate::egress

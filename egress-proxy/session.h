@@ -19,7 +19,7 @@ class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Shared* shared, BufferPool* buffers, Tcp::socket socket);
 
-  // Runs to the end; then writes the audit line and calls `done`, on the session's thread.
+  // Runs to the end; then calls `done`, on the session's thread, and writes the audit line.
   void Start(std::function<void()> done);
   // The session's own thread only. Ends it with kShutdown.
   void Stop() { interrupt_.Raise(Reason::kShutdown); }

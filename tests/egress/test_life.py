@@ -26,7 +26,7 @@ def test_a_stop_lets_open_tunnels_finish(world):
         assert proxy.process.poll() is None
         tunnel.close()
         assert proxy.process.wait(PATIENCE) == 0
-    (line,) = proxy.wait_audit()
+    line = next(line for line in proxy.wait_audit() if line["runId"])  # beside those that only tried
     assert line["verdict"] == "allowed" and line["reason"] in ("Closed", "Reset")
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -148,7 +149,9 @@ class World:
         try:
             yield proxy
         finally:
-            proxy.stop()
+            code = proxy.stop()
+            # A sanitizer's word, or a crash nobody noticed.
+            assert code in (0, -signal.SIGKILL), [line for line in proxy.lines if "text" in line]
 
     def outer_context(self, identity=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
