@@ -106,7 +106,7 @@ def test_append_adds_to_the_end_and_makes_the_file(files, folder):
 def test_a_file_with_mode_755_is_a_program(tenant, shell_box, mode):
     files = Files(tenant.gateway(), shell_box.name)
     path = f"bin/{unique('hello')}"
-    files.write(path, "#!/usr/local/bin/bash\necho hello from $0\n", mode=mode)
+    files.write(path, "#!/usr/bin/env bash\necho hello from $0\n", mode=mode)
     assert files.run(f"./{path}", "shell") == f"hello from ./{path}\n"
 
 

@@ -165,7 +165,7 @@ def run(text, imported, /, **names):
     guide's text around them; `imported` is the CodeExecutionTools that it imports. Gives back (its names afterwards, what it printed)."""
     names = {"__name__": "__main__", **names}
     printed = io.StringIO()
-    code = compile(text, str(EXAMPLES), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code = compile(text, "<example>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     with importable(imported), contextlib.redirect_stdout(printed):
         awaits = eval(code, names)
         if awaits is not None:
