@@ -5,8 +5,10 @@
 #include <map>
 #include <optional>
 
+#include "libs/policy/manifest.h"
 #include "libs/policy/policy.h"
 #include "libs/policy/tools.h"
+#include "operator/policy_store.h"
 
 namespace sandgate::op {
 namespace {
@@ -19,6 +21,11 @@ check tells whether FILE is a policy that the operator would take; test tells wh
 about one call of a tool: how risky, who decides, until when, and for which reasons.
 
   --base FILE        FILE is a namespace's policy: it is laid over this one, the deployment's
+  --namespace NAME   FILE holds ConfigMaps, as `kubectl get -o yaml` and `helm template` write them:
+                     judge by the policy that is bound to this namespace, laid over --base or over
+                     the ConfigMap sandgate-policy in FILE; where none is, by that one
+  --namespace-labels KEY=VALUE,...
+                     that namespace's labels, for policies that are bound by label
   --tool TOOL        code_execute, code_install_package, code_write_file, code_read_file,
                      code_list_files or code_destroy_sandbox
   --code TEXT        the code of code_execute
@@ -29,12 +36,14 @@ about one call of a tool: how risky, who decides, until when, and for which reas
                      file_path=run.sh, content=..., mode=0755, path=data, timeout=60,
                      allowed_domains=a.example,b.example; may be repeated
 
-Exit code 0: checked or judged. 1: FILE is refused; the line, the key and what would be right are
+FILE may be - for standard input. Exit code 0: checked or judged. 1: FILE is refused; the line, the key and what would be right are
 written. 2: the arguments cannot be used.
 
   sandgate-operator policy test policy.yaml --tool code_execute --code 'import subprocess'
   sandgate-operator policy test team-a.yaml --base policy.yaml --tool code_write_file \
       --param file_path=run.sh --param content='ls'
+  helm template charts/sandgate -f values.yaml | sandgate-operator policy test - \
+      --namespace team-a --namespace-labels tier=gold --tool code_execute --code 'print(1)'
 )";
 
 constexpr size_t kMaxFileBytes = 1024 * 1024;
@@ -45,6 +54,8 @@ struct Arguments {
   std::string file;
   std::string base;
   std::string code_file;
+  std::string ns;
+  std::string ns_labels;
   policy::Call call;
 };
 
@@ -90,6 +101,8 @@ std::string Store(const std::string& name, const std::string& value, Arguments* 
   if (name == "--language") return AddParameter("language=" + value, &arguments->call);
   const std::map<std::string, std::string*> texts = {{"--base", &arguments->base},
                                                      {"--tool", &arguments->call.tool},
+                                                     {"--namespace", &arguments->ns},
+                                                     {"--namespace-labels", &arguments->ns_labels},
                                                      {"--code-file", &arguments->code_file}};
   const auto text = texts.find(name);
   if (text == texts.end()) return "unknown option " + name;
@@ -103,6 +116,9 @@ std::string Store(const std::string& name, const std::string& value, Arguments* 
 std::string Complete(Arguments* arguments) {
   if (arguments->file.empty()) return "FILE is missing";
   if (!arguments->test) return "";
+  if (!arguments->ns_labels.empty() && arguments->ns.empty()) {
+    return "--namespace-labels needs --namespace";
+  }
   policy::Call& call = arguments->call;
   if (call.tool.empty()) return "--tool is missing; the tools are " + Joined(policy::Tools());
   if (!Among(policy::Tools(), call.tool)) {
@@ -167,15 +183,74 @@ std::string Parse(const std::vector<std::string>& words, Arguments* arguments) {
   return Complete(arguments);
 }
 
-base::Result<std::shared_ptr<const policy::Policy>> LoadFiles(const Arguments& arguments) {
+using PolicyPtr = std::shared_ptr<const policy::Policy>;
+
+base::Status Bad(const std::string& message) {
+  return base::Status(base::Code::kInvalidArgument, message);
+}
+
+api::Json ConfigMapOf(const policy::ConfigMapManifest& manifest) {
+  return {{"metadata", {{"name", manifest.name}, {"annotations", manifest.annotations}}},
+          {"data", manifest.data}};
+}
+
+base::Result<Labels> ReadLabels(const std::string& list) {
+  Labels labels;
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    const std::string one = list.substr(begin, end - begin);
+    const size_t equals = one.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Bad("--namespace-labels: \"" + one + "\" is not KEY=VALUE");
+    }
+    labels[one.substr(0, equals)] = one.substr(equals + 1);
+    begin = end + 1;
+  }
+  return labels;
+}
+
+// As the operator would, from the ConfigMaps in the file.
+base::Result<PolicyPtr> LoadForNamespace(const Arguments& arguments) {
+  const auto text = ReadAll(arguments.file);
+  if (!text) return Bad(arguments.file + ": cannot be read, or has more than 1 MiB");
+  const auto manifests = policy::ReadConfigMaps(*text, arguments.file);
+  if (!manifests.ok()) return manifests.status();
+  policy::PolicyText base{"", "the built-in policy"};
+  for (const auto& manifest : *manifests) {
+    const auto found = manifest.data.find("policy.yaml");
+    if (manifest.name != "sandgate-policy" || found == manifest.data.end()) continue;
+    base = {found->second, manifest.name};
+  }
+  if (!arguments.base.empty()) {
+    const auto other = ReadAll(arguments.base);
+    if (!other) return Bad(arguments.base + ": cannot be read, or has more than 1 MiB");
+    base = {*other, arguments.base};
+  }
+  auto below = policy::Policy::Load({base});
+  if (!below.ok()) return below.status();
+  auto labels = ReadLabels(arguments.ns_labels);
+  if (!labels.ok()) return labels.status();
+  PolicyStore store;
+  store.SetBase(std::move(below).value(), base.yaml);
+  store.PutNamespace(arguments.ns, std::move(labels).value());
+  for (const auto& manifest : *manifests) {
+    const auto label = manifest.labels.find(kPolicyLabel);
+    if (label == manifest.labels.end() || label->second != "true") continue;
+    const PolicyChange change = store.Put(ConfigMapOf(manifest));
+    if (!change.problem.empty()) return Bad("ConfigMap " + manifest.name + ": " + change.problem);
+  }
+  const PolicyView view = store.For(arguments.ns);
+  if (view.refused) return Bad(std::string(view.refused->code) + ": " + view.refused->message);
+  return view.policy;
+}
+
+base::Result<PolicyPtr> LoadFiles(const Arguments& arguments) {
+  if (!arguments.ns.empty()) return LoadForNamespace(arguments);
   std::vector<policy::PolicyText> layers;
   for (const std::string& path : {arguments.base, arguments.file}) {
     if (path.empty()) continue;
     auto text = ReadAll(path);
-    if (!text) {
-      return base::Status(base::Code::kInvalidArgument,
-                          path + ": cannot be read, or has more than 1 MiB");
-    }
+    if (!text) return Bad(path + ": cannot be read, or has more than 1 MiB");
     layers.push_back({std::move(*text), path});
   }
   return policy::Policy::Load(layers);

@@ -97,6 +97,76 @@ TEST_F(PolicyCommandTest, SaysWhoDecides) {
   EXPECT_THAT(with({"test", off}).out, HasSubstr("refused: security.sandbox.enabled is false"));
 }
 
+constexpr char kConfigMaps[] = R"(apiVersion: v1
+kind: ConfigMap
+metadata: {name: sandgate-policy}
+data:
+  policy.yaml: "security: {hitl: {auto_approve_low_risk: false}}"
+---
+apiVersion: v1
+kind: Service
+metadata: {name: something-else}
+---
+apiVersion: v1
+kind: List
+items:
+- kind: ConfigMap
+  metadata:
+    name: open
+    labels: {sandgate.dev/policy: "true"}
+    annotations: {sandgate.dev/namespaces: team-a}
+  data: {sandgate.yaml: "security: {hitl: {enabled: false}}"}
+- kind: ConfigMap
+  metadata:
+    name: strict
+    labels: {sandgate.dev/policy: "true"}
+    annotations: {sandgate.dev/namespace-selector: "tier=gold"}
+  data:
+    sandgate.yaml: |
+      security: {hitl: {rules: [{tools: [code_execute], risk: CRITICAL}]}}
+- kind: ConfigMap
+  metadata: {name: unlabelled, annotations: {sandgate.dev/namespaces: team-b}}
+  data: {sandgate.yaml: "nonsense"}
+)";
+
+TEST_F(PolicyCommandTest, JudgesByTheNamespacesPolicy) {
+  const std::string maps = File("maps.yaml", kConfigMaps);
+  const auto in = [&](const std::string& ns, const std::string& labels = "") {
+    std::vector<std::string> arguments = {"test",   maps,       "--tool",      "code_execute",
+                                          "--code", "print(1)", "--namespace", ns};
+    if (!labels.empty()) arguments.insert(arguments.end(), {"--namespace-labels", labels});
+    return Command(arguments);
+  };
+  EXPECT_THAT(in("team-a").out, HasSubstr("risk: HIGH\napproval: not needed"));
+  EXPECT_THAT(in("team-b").out, HasSubstr("risk: HIGH\napproval: needed"));
+  EXPECT_THAT(in("team-b", "tier=gold,env=test").out, HasSubstr("risk: CRITICAL"));
+  EXPECT_THAT(in("team-a", "tier=gold").out, HasSubstr("approval: not needed"));  // by name
+  EXPECT_EQ(in("team-b", "tier").code, 1);
+}
+
+TEST_F(PolicyCommandTest, ANamespaceWithoutOnePolicyIsRefused) {
+  std::string text = kConfigMaps;
+  text.replace(text.find("namespaces: team-b}}"), 20,
+               "namespaces: team-a}, labels: {sandgate.dev/policy: 'true'}}");
+  const std::string maps = File("maps.yaml", text);
+  const std::vector<std::string> call = {"--tool", "code_list_files", "--namespace", "team-a"};
+  std::vector<std::string> arguments = {"test", maps};
+  arguments.insert(arguments.end(), call.begin(), call.end());
+  Answer answer = Command(arguments);
+  EXPECT_EQ(answer.code, 1);
+  EXPECT_THAT(answer.err, HasSubstr("ConfigMap unlabelled: unlabelled:1: "));
+  text.replace(text.find("\"nonsense\""), 10, "\"security: {}\"");
+  arguments[1] = File("two.yaml", text);
+  answer = Command(arguments);
+  EXPECT_EQ(answer.code, 1);
+  EXPECT_THAT(answer.err, HasSubstr("PolicyAmbiguous"));
+  EXPECT_THAT(answer.err, HasSubstr("(open and unlabelled)"));
+  arguments[1] = File("bad.yaml", "kind: ConfigMap\nmetadata: {}\n");
+  EXPECT_THAT(Command(arguments).err, HasSubstr("bad.yaml:1: a ConfigMap without metadata.name"));
+  arguments[1] = File("data.yaml", "kind: ConfigMap\nmetadata: {name: x}\ndata: {a: [b]}\n");
+  EXPECT_THAT(Command(arguments).err, HasSubstr("data.yaml:3: data must hold texts alone"));
+}
+
 TEST_F(PolicyCommandTest, CodeFromAFile) {
   const std::string code = File("code.py", "import subprocess\n");
   EXPECT_THAT(Command({"test", good_, "--tool", "code_execute", "--code-file", code}).out,
@@ -149,6 +219,8 @@ TEST_F(PolicyCommandTest, WrongArgumentsAreNamed) {
       {{"test", good_, "--tool", "code_list_files", "--param", "path=a", "--param", "path=b"},
        "twice"},
       {{"test", good_, "--tool", "code_execute", "--param", "network_enabled=true"}, "--network"},
+      {{"test", good_, "--tool", "code_list_files", "--namespace-labels", "a=b"},
+       "needs --namespace"},
       {{"test", good_, "--verbose", "x"}, "unknown option --verbose"},
   };
   for (const Row& row : rows) {
