@@ -215,6 +215,8 @@ base::Result<PolicyPtr> LoadForNamespace(const Arguments& arguments) {
   if (!text) return Bad(arguments.file + ": cannot be read, or has more than 1 MiB");
   const auto manifests = policy::ReadConfigMaps(*text, arguments.file);
   if (!manifests.ok()) return manifests.status();
+  // Nothing came through the pipe, most likely: no answer is better than one about nothing.
+  if (manifests->empty()) return Bad(arguments.file + ": there is no ConfigMap in it");
   policy::PolicyText base{"", "the built-in policy"};
   for (const auto& manifest : *manifests) {
     const auto found = manifest.data.find("policy.yaml");

@@ -161,6 +161,8 @@ TEST_F(PolicyCommandTest, ANamespaceWithoutOnePolicyIsRefused) {
   EXPECT_EQ(answer.code, 1);
   EXPECT_THAT(answer.err, HasSubstr("PolicyAmbiguous"));
   EXPECT_THAT(answer.err, HasSubstr("(open and unlabelled)"));
+  arguments[1] = File("none.yaml", "");
+  EXPECT_THAT(Command(arguments).err, HasSubstr("there is no ConfigMap in it"));
   arguments[1] = File("bad.yaml", "kind: ConfigMap\nmetadata: {}\n");
   EXPECT_THAT(Command(arguments).err, HasSubstr("bad.yaml:1: a ConfigMap without metadata.name"));
   arguments[1] = File("data.yaml", "kind: ConfigMap\nmetadata: {name: x}\ndata: {a: [b]}\n");
