@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libs/api/workspace_path.h"
 #include "operator/install_logic.h"
 #include "operator/text.h"
 
@@ -11,23 +12,46 @@ namespace {
 using api::ApprovalPhase;
 using api::ExecutionPhase;
 
+// "run 12 bytes of python"
+std::string Wish(const api::ExecutionSpec& spec) {
+  const std::string path = api::QuotePath(spec.path);
+  switch (spec.operation) {
+    case api::Operation::kExecute:
+      return "run " + std::to_string(spec.code.size()) + " bytes of " +
+             api::LanguageName(spec.language);
+    case api::Operation::kInstallPackage:
+      return "install the package " + api::QuotePath(spec.package);
+    case api::Operation::kWriteFile:
+      return std::string(spec.append ? "append " : "write ") + std::to_string(spec.content.size()) +
+             " bytes to " + path + (spec.mode.empty() ? "" : " (mode " + spec.mode + ")");
+    case api::Operation::kReadFile:
+      return "read " + path;
+    case api::Operation::kListFiles:
+      return "list " + (spec.path.empty() ? "the files" : path);
+  }
+  return "";
+}
+
 api::ApprovalSummary Summarise(const ExecutionContext& c, const policy::Assessment& assessment,
                                const api::EffectiveLimits& limits) {
   const api::ExecutionSpec& spec = c.spec();
   api::ApprovalSummary summary;
   summary.tool = api::ToolName(spec.operation);
-  summary.language = api::LanguageName(spec.language);
-  summary.code_excerpt = CutUtf8(spec.code, api::kMaxExcerptBytes);
-  summary.code_bytes = static_cast<int64_t>(spec.code.size());
-  summary.code_lines = std::count(spec.code.begin(), spec.code.end(), '\n') +
-                       (spec.code.empty() || spec.code.back() == '\n' ? 0 : 1);
+  const bool file = api::IsFileOperation(spec.operation);
+  if (!file) summary.language = api::LanguageName(spec.language);
+  const std::string& text = file ? spec.content : spec.code;
+  summary.code_excerpt = CutUtf8(text, api::kMaxExcerptBytes);
+  summary.code_bytes = static_cast<int64_t>(text.size());
+  summary.code_lines =
+      std::count(text.begin(), text.end(), '\n') + (text.empty() || text.back() == '\n' ? 0 : 1);
+  summary.path = spec.path;
   summary.domains = DomainsOf(spec, c.policy.sandbox());
   summary.timeout_seconds = TimeoutSeconds(spec, limits);
   summary.image = limits.image;
-  summary.text = spec.requester.username + " wants to run " + std::to_string(summary.code_bytes) +
-                 " bytes of " + summary.language + " in the sandbox " + spec.sandbox_name + " (" +
-                 limits.image + ") for at most " + std::to_string(summary.timeout_seconds) +
-                 " s, without network. Risk " + api::RiskName(assessment.risk) + ".";
+  summary.text = spec.requester.username + " wants to " + Wish(spec) + " in the sandbox " +
+                 spec.sandbox_name + " (" + limits.image + ") for at most " +
+                 std::to_string(summary.timeout_seconds) + " s, without network. Risk " +
+                 api::RiskName(assessment.risk) + ".";
   return summary;
 }
 

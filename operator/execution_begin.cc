@@ -3,6 +3,7 @@
 
 #include "operator/approval_logic.h"
 #include "operator/execution_context.h"
+#include "operator/file_logic.h"
 #include "operator/install_logic.h"
 
 namespace sandgate::op {
@@ -16,11 +17,6 @@ std::optional<Refusal> RefusedAtOnce(const ExecutionContext& c) {
     return Refusal{"SandboxesDisabled",
                    "Code execution is switched off here (security.sandbox.enabled)."};
   }
-  const bool install = c.spec().operation == api::Operation::kInstallPackage;
-  if (c.spec().operation != api::Operation::kExecute && !install) {
-    return Refusal{"OperationNotSupported", std::string("This version does not carry out ") +
-                                                api::OperationName(c.spec().operation) + "."};
-  }
   const api::SandboxSpec& sandbox = c.seen.sandbox->spec;
   if (!sandbox.shared && !(sandbox.requester == c.spec().requester)) {
     return Refusal{"SandboxNotYours",
@@ -30,13 +26,19 @@ std::optional<Refusal> RefusedAtOnce(const ExecutionContext& c) {
   if (!limits.ok()) return Refusal{"SandboxInvalid", limits.status().message()};
   const auto timeout = policy::EffectiveTimeout(c.policy.sandbox(), *limits, c.spec());
   if (!timeout.ok()) return Refusal{"InvalidTimeout", timeout.status().message()};
-  if (!install) return std::nullopt;
+  if (const auto error = WhyNoFileOperation(c.spec())) {
+    return Refusal{api::FileErrorName(error->code), error->message};
+  }
+  if (c.spec().operation != api::Operation::kInstallPackage) return std::nullopt;
   return RefusedInstall(c.spec(), sandbox, *limits, c.policy.sandbox());
 }
 
 std::optional<Refusal> RefusedNetwork(const ExecutionContext& c) {
   const bool install = c.spec().operation == api::Operation::kInstallPackage;
   if (!c.spec().network_enabled && !install) return std::nullopt;
+  if (api::IsFileOperation(c.spec().operation)) {
+    return Refusal{"NetworkNotAllowed", "A file operation has no use for network: leave it out."};
+  }
   const api::EffectiveLimits limits = *c.Limits();
   if (!limits.network_enabled) {
     return Refusal{"NetworkNotAllowed",

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "operator/execution_context.h"
+#include "operator/file_logic.h"
 
 namespace sandgate::op {
 namespace {
@@ -19,23 +20,29 @@ ExecutionPlan Result(const ExecutionContext& c, const api::EffectiveLimits& limi
   const std::shared_ptr<const api::RunState>& state = c.seen.run.state;
   api::ExecutionStatus status = c.status();
   ExecutionPhase phase = ExecutionPhase::kFailed;
+  const bool file = api::IsFileOperation(c.spec().operation);
+  const std::string what = file ? "The operation" : "The code";
   status.exit_code = state->exit_code;
   status.execution_time_millis = state->duration_millis;
   switch (state->outcome) {
     case RunOutcome::kExited:
-      if (state->exit_code == 0) phase = ExecutionPhase::kSucceeded;
+      if (file) {
+        phase = TakeFileResult(*state, &status);
+      } else if (state->exit_code == 0) {
+        phase = ExecutionPhase::kSucceeded;
+      }
       break;
     case RunOutcome::kTimedOut:
       phase = ExecutionPhase::kTimedOut;
       status.exit_code = -1;
-      status.error = {"TimeoutError", "The code was ended after " +
+      status.error = {"TimeoutError", what + " was ended after " +
                                           std::to_string(TimeoutSeconds(c.spec(), limits)) +
                                           " s. Ask for a longer timeout, or less work."};
       break;
     case RunOutcome::kMemoryExceeded:
       // The runner says what it was: pages, files or the sandbox kernel's own objects.
       status.error = {"MemoryLimitExceeded",
-                      "The code used more memory than one run may have (" +
+                      what + " used more memory than one run may have (" +
                           Mebibytes(limits.memory_bytes) + ") and was ended" +
                           (state->error_message.empty() ? "" : ": " + state->error_message) +
                           ". The sandbox and its files are still there."};
@@ -46,12 +53,12 @@ ExecutionPlan Result(const ExecutionContext& c, const api::EffectiveLimits& limi
       break;
     case RunOutcome::kRefused:
       status.exit_code.reset();
-      status.error = {"RunRefused", "The code could not be started: " + state->error_message};
+      status.error = {"RunRefused", what + " could not be started: " + state->error_message};
       break;
   }
-  std::string message = status.error
-                            ? status.error->message
-                            : "The code exited with " + std::to_string(state->exit_code) + ".";
+  std::string message = "The code exited with " + std::to_string(state->exit_code) + ".";
+  if (file) message = "The operation is done.";
+  if (status.error) message = status.error->message;
   Finish(&status, phase, message, c);
   return {StoreResult{std::move(status), state}, std::nullopt};
 }

@@ -4,6 +4,7 @@
 
 #include "libs/base/ids.h"
 #include "libs/base/log.h"
+#include "operator/file_logic.h"
 #include "operator/settings.h"
 #include "operator/text.h"
 
@@ -74,12 +75,52 @@ base::Status Write(const StreamPlan& plan, Cluster* cluster) {
   return base::Status::Ok();
 }
 
+// A part of a file would be taken for the whole.
+void FailUnstored(const base::Status& why, const api::Execution& execution,
+                  api::ExecutionStatus* status) {
+  const std::string message =
+      "The file was read, but a file of this size could not be stored: " + why.message() + ".";
+  status->phase = api::ExecutionPhase::kFailed;
+  status->error = api::ExecutionError{"OutputNotStored", message};
+  api::SetCondition(&status->conditions,
+                    {"Finished", "True", api::PhaseName(*status->phase), message, std::nullopt},
+                    status->completion_time.value_or(base::Time()));
+  base::LogWarning(
+      "a file that was read could not be stored",
+      {{"execution", execution.meta.ns + "/" + execution.meta.name}, {"error", why.ToString()}});
+}
+
+base::Status StoreFile(const api::Execution& execution, const api::RunState& state,
+                       Cluster* cluster, api::ExecutionStatus* status) {
+  const bool read = execution.spec.operation == api::Operation::kReadFile;
+  if (!read || status->phase != api::ExecutionPhase::kSucceeded) return base::Status::Ok();
+  const FileText file = TextOf(state.out, execution.spec.encoding);
+  StreamPlan plan = PlanText(execution, "stdout", file.text);
+  const base::Status wrote = Write(plan, cluster);
+  if (!wrote.ok() && !Final(wrote.code())) return wrote;
+  if (!wrote.ok()) {
+    FailUnstored(wrote, execution, status);
+    return base::Status::Ok();
+  }
+  status->out = std::move(plan.inline_text);
+  status->stdout_ref = std::move(plan.ref);
+  status->content_encoding = file.encoding;
+  return wrote;
+}
+
 }  // namespace
 
 StreamPlan PlanStream(const api::Execution& execution, const std::string& stream,
                       const std::string& bytes) {
+  bool replaced = false;
+  StreamPlan plan = PlanText(execution, stream, api::ToUtf8(bytes, &replaced));
+  plan.replaced = replaced;
+  return plan;
+}
+
+StreamPlan PlanText(const api::Execution& execution, const std::string& stream,
+                    const std::string& text) {
   StreamPlan plan;
-  const std::string text = api::ToUtf8(bytes, &plan.replaced);
   plan.inline_text = CutUtf8(text, kInlineOutputBytes);
   if (text.size() <= kInlineOutputBytes) return plan;
   const std::string packed = Gzip(text);
@@ -95,6 +136,9 @@ StreamPlan PlanStream(const api::Execution& execution, const std::string& stream
 
 base::Status StoreOutput(const api::Execution& execution, const api::RunState& state,
                          Cluster* cluster, api::ExecutionStatus* status) {
+  if (api::IsFileOperation(execution.spec.operation)) {
+    return StoreFile(execution, state, cluster, status);
+  }
   StreamPlan out = PlanStream(execution, "stdout", state.out);
   StreamPlan err = PlanStream(execution, "stderr", state.err);
   base::Status wrote = Write(out, cluster);

@@ -24,8 +24,14 @@ struct StreamPlan {
 StreamPlan PlanStream(const api::Execution& execution, const std::string& stream,
                       const std::string& bytes);
 
+// As PlanStream, for a text that is UTF-8.
+StreamPlan PlanText(const api::Execution& execution, const std::string& stream,
+                    const std::string& text);
+
 // Creates the ConfigMaps that `state` needs and fills the streams into `status`. Repeating it after
-// a crash is harmless: the runner still has the same result, and what exists is checked.
+// a crash is harmless: the runner still has the same result, and what exists is checked. Of file
+// operations only a read has a stream, the file, which is stored whole or not at all: where it
+// cannot be, the Execution is made a failure (OutputNotStored).
 base::Status StoreOutput(const api::Execution& execution, const api::RunState& state,
                          Cluster* cluster, api::ExecutionStatus* status);
 

@@ -15,8 +15,8 @@ constexpr milliseconds kProbeDeadline{3'000};
 constexpr milliseconds kProbeRetry{100};
 constexpr milliseconds kRunRetry{500};
 constexpr size_t kMaxProblemBytes = 512;
-// Beside the two streams, an answer has a few hundred bytes.
-constexpr size_t kAnswerSlackBytes = 64 * 1024;
+// Beside the two streams, an answer has a few hundred bytes, or one page of a listing.
+constexpr size_t kAnswerSlackBytes = 64 * 1024 + 2 * api::kMaxListBytes;
 
 http::Endpoint EndpointOf(const std::string& pod_ip) {
   return {pod_ip, api::kRunnerPort};

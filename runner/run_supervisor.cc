@@ -31,21 +31,8 @@ constexpr size_t kReadBytes = 32 * 1024;
 // How long the death of a killed run's processes may take. It takes 12 ms.
 constexpr milliseconds kDeathDeadline{30'000};
 
-bool IsFileOperation(const api::RunRequest& request) {
-  switch (request.operation) {
-    case api::Operation::kExecute:
-    case api::Operation::kInstallPackage:
-      return false;
-    case api::Operation::kWriteFile:
-    case api::Operation::kReadFile:
-    case api::Operation::kListFiles:
-      return true;
-  }
-  return false;
-}
-
 RunSpec SpecOf(const api::RunRequest& request, const SupervisorOptions& options) {
-  if (!IsFileOperation(request)) {
+  if (!api::IsFileOperation(request.operation)) {
     return SpecFor(request.language, request.code, request.memory_bytes, options.disk_bytes,
                    options.workspace);
   }
@@ -76,8 +63,8 @@ class Session {
                      milliseconds(request.grace_millis)),
         memory_(request.memory_bytes, start),
         out_(static_cast<size_t>(request.output_bytes)),
-        err_(static_cast<size_t>(IsFileOperation(request) ? kMaxFileAnswerBytes
-                                                          : request.output_bytes)),
+        err_(static_cast<size_t>(api::IsFileOperation(request.operation) ? kMaxFileAnswerBytes
+                                                                         : request.output_bytes)),
         next_sample_(start_) {}
 
   // Until the init is gone or never came.
@@ -278,7 +265,7 @@ base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
                   wake_.get(), cancel_);
   session.Loop();
   base::Result<api::RunState> state = session.End();
-  if (state.ok() && IsFileOperation(request)) TakeFileAnswer(&*state);
+  if (state.ok() && api::IsFileOperation(request.operation)) TakeFileAnswer(&*state);
   return state;
 }
 

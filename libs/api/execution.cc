@@ -184,6 +184,19 @@ std::optional<Operation> ParseOperation(std::string_view name) {
   return std::nullopt;
 }
 
+bool IsFileOperation(Operation operation) {
+  switch (operation) {
+    case Operation::kExecute:
+    case Operation::kInstallPackage:
+      return false;
+    case Operation::kWriteFile:
+    case Operation::kReadFile:
+    case Operation::kListFiles:
+      return true;
+  }
+  return false;
+}
+
 const char* ToolName(Operation operation) {
   switch (operation) {
     case Operation::kExecute:

@@ -14,6 +14,7 @@ namespace sandgate::api {
 enum class Operation { kExecute, kInstallPackage, kWriteFile, kReadFile, kListFiles };
 const char* OperationName(Operation operation);  // "Execute", as in spec.operation
 std::optional<Operation> ParseOperation(std::string_view name);
+bool IsFileOperation(Operation operation);  // WriteFile, ReadFile, ListFiles
 const char* ToolName(Operation operation);  // "code_execute", the seed's name
 
 enum class RiskLevel { kLow, kMedium, kHigh, kCritical };

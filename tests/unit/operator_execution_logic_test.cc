@@ -80,8 +80,6 @@ TEST(BeginTest, RefusesBeforeAHumanIsAsked) {
   } cases[] = {
       {"Failed SandboxesDisabled",
        [](Moment* m) { m->policy = LoadPolicy("security: {sandbox: {enabled: false}}"); }},
-      {"Failed OperationNotSupported",
-       [](Moment* m) { m->execution.spec.operation = api::Operation::kWriteFile; }},
       {"Failed SandboxNotYours",
        [](Moment* m) { m->execution.spec.requester.username = "another"; }},
       {"Failed SandboxNotYours", [](Moment* m) { m->execution.spec.requester.uid = "reborn"; }},

@@ -82,6 +82,19 @@ class Run:
     def stderr(self):
         return self.stream("stderr")
 
+    @property
+    def content(self):
+        """The bytes of the file that a ReadFile read."""
+        if self.status["contentEncoding"] == "base64":
+            return base64.b64decode(self.stdout, validate=True)
+        return self.stdout.encode()
+
+    @property
+    def files(self):
+        """The entries of a listing: {name's bytes: entry}, in the answer's order."""
+        return {base64.b64decode(entry["nameBase64"]) if "nameBase64" in entry
+                else entry["name"].encode(): entry for entry in self.status.get("files", [])}
+
     def stream(self, which):
         """All of it: inline, or put together from its ConfigMaps, against length and digest.
         The agent's role reads no ConfigMaps (its way is the gateway), so `reader` does."""
@@ -122,10 +135,15 @@ class Box:
             return sandbox if now == phase else None
         return until(there, f"Sandbox {self.name} is {phase}", seconds)
 
-    def start(self, code, language=None, timeout=None, user=None, name=None):
+    def start(self, code, language=None, **options):
         """Creates an Execution and does not wait for it."""
-        spec = {"sandboxName": self.name, "operation": "Execute",
-                "execute": {"language": language or self.language, "code": code}}
+        member = {"language": language or self.language, "code": code}
+        return self.start_operation("Execute", member, **options)
+
+    def start_operation(self, operation, member, timeout=None, user=None, name=None):
+        """The same for any operation; `member` is the one of its name."""
+        spec = {"sandboxName": self.name, "operation": operation,
+                operation[0].lower() + operation[1:]: member}
         if timeout:
             spec["timeoutSeconds"] = timeout
         user = user or self.user
@@ -137,6 +155,20 @@ class Box:
     def run(self, code, **options):
         """Creates an Execution and waits for its end."""
         return self.start(code, **options).finish()
+
+    def write_file(self, path, content, **members):
+        """Writes text or bytes."""
+        how = {"content": content} if isinstance(content, str) else {
+            "contentBase64": base64.b64encode(content).decode()}
+        return self.start_operation("WriteFile", {"path": path, **how, **members}).finish()
+
+    def read_file(self, path, **members):
+        return self.start_operation("ReadFile", {"path": path, **members}).finish()
+
+    def list_files(self, path=None, **members):
+        if path is not None:
+            members["path"] = path
+        return self.start_operation("ListFiles", members).finish()
 
     def delete(self):
         return self.user.delete("sandboxes", self.namespace, self.name)
