@@ -7,6 +7,18 @@
 namespace sandgate::policy {
 namespace {
 
+// Findings of one name that follow each other are one.
+void Merge(const char* name, const std::vector<size_t>& places,
+           std::vector<CodeFinding>* findings) {
+  if (places.empty()) return;
+  if (findings->empty() || findings->back().name != name) findings->push_back({name, {}});
+  std::vector<size_t>& all = findings->back().positions;
+  all.insert(all.end(), places.begin(), places.end());
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  if (all.size() > CodeFinding::kMaxPlaces) all.resize(CodeFinding::kMaxPlaces);
+}
+
 using Places = std::vector<size_t>;
 
 constexpr size_t kMaxPlaces = CodeFinding::kMaxPlaces;
@@ -154,15 +166,17 @@ std::vector<CodeFinding> CodeMatcher::Find(const std::string& code) const {
       places.clear();
     }
     if (rest != std::string::npos) SearchOn(*compiled.anywhere, code, rest, &places);
-    if (places.empty()) continue;
-    if (findings.empty() || findings.back().name != pattern.name) {
-      findings.push_back({pattern.name, {}});
-    }
-    Places& all = findings.back().positions;
-    all.insert(all.end(), places.begin(), places.end());
-    std::sort(all.begin(), all.end());
-    all.erase(std::unique(all.begin(), all.end()), all.end());
-    if (all.size() > kMaxPlaces) all.resize(kMaxPlaces);
+    Merge(pattern.name, places, &findings);
+  }
+  return findings;
+}
+
+std::vector<CodeFinding> CodeMatcher::FindByForce(const std::string& code) const {
+  std::vector<CodeFinding> findings;
+  for (const Compiled& compiled : patterns_) {
+    Places places;
+    SearchOn(*compiled.anywhere, code, 0, &places);
+    Merge(compiled.pattern->name, places, &findings);
   }
   return findings;
 }

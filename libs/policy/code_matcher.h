@@ -42,6 +42,9 @@ class CodeMatcher {
   CodeMatcher(std::span<const CodePattern> patterns, unsigned language);
 
   std::vector<CodeFinding> Find(const std::string& code) const;
+  // Each pattern over all of the code, whatever words stand in it: slow, and what Find has to
+  // agree with.
+  std::vector<CodeFinding> FindByForce(const std::string& code) const;
 
  private:
   struct Compiled {

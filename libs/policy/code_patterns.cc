@@ -138,6 +138,14 @@ std::vector<CodeFinding> FindDangerousCode(api::Language language, const std::st
   return findings;
 }
 
+std::vector<std::string> NamesByForce(api::Language language, const std::string& code) {
+  std::vector<std::string> names;
+  for (const CodeFinding& finding : MatcherOf(language).FindByForce(code)) {
+    names.push_back(finding.name);
+  }
+  return names;
+}
+
 std::string CodePatternsCanonical() {
   std::string text = std::string(kLookAlikeName) + kLookAlikeVersion;
   for (const CodePattern& pattern : kPatterns) {

@@ -24,6 +24,9 @@ struct CodeFinding {
 // bytes like others. Thread-safe.
 std::vector<CodeFinding> FindDangerousCode(api::Language language, const std::string& code);
 
+// The same names by brute force, for tests: no word is looked for first.
+std::vector<std::string> NamesByForce(api::Language language, const std::string& code);
+
 // Names and patterns: part of the policy's revision, so that a new version of them is seen.
 std::string CodePatternsCanonical();
 

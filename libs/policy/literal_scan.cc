@@ -35,7 +35,7 @@ LiteralScan::LiteralScan(std::vector<std::string> words) : words_(std::move(word
       Enter(Three(word.data()), static_cast<uint16_t>(i));
       continue;
     }
-    for (unsigned c = 0; c < 128; ++c) {
+    for (unsigned c = 0; c < 256; ++c) {
       if (IsWordByte(static_cast<unsigned char>(c))) continue;
       const char window[] = {word[0], word[1], static_cast<char>(c)};
       Enter(Three(window), static_cast<uint16_t>(i));

@@ -23,8 +23,7 @@ class LiteralScan {
     bool any() const { return !positions.empty(); }
   };
 
-  // Words of 2 bytes or more; one of 2 is found only where ASCII that is no letter, digit or _
-  // follows, or the end.
+  // Words of 2 bytes or more; one of 2 is found only where no ASCII letter, digit or _ follows.
   explicit LiteralScan(std::vector<std::string> words);
 
   // One entry for each word, in the constructor's order. Texts below 4 GiB.

@@ -57,6 +57,17 @@ uint32_t Decode(std::string_view text, size_t at, size_t* length) {
   return c;
 }
 
+// Behind the characters from U+3000 to U+9FFF that stand at `at`: most of what is written in East
+// Asia, and nothing there looks like ASCII to Python.
+size_t SkipEastAsia(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  while (at + 2 < text.size() && byte(at) >= 0xE3 && byte(at) <= 0xE9 &&
+         (byte(at + 1) & 0xC0U) == 0x80U && (byte(at + 2) & 0xC0U) == 0x80U) {
+    at += 3;
+  }
+  return at;
+}
+
 // The next byte of another character than ASCII's, from `at` on; eight bytes at a time.
 size_t NextNonAscii(std::string_view text, size_t at) {
   constexpr uint64_t kHighBits = 0x8080808080808080U;
@@ -74,6 +85,10 @@ size_t NextNonAscii(std::string_view text, size_t at) {
 size_t FindLookAlike(std::string_view code) {
   constexpr uint32_t kFeminine = 0xAA, kMasculine = 0xBA;  // also signs: 1a, n. o
   for (size_t at = NextNonAscii(code, 0); at < code.size();) {
+    if (const size_t end = SkipEastAsia(code, at); end > at) {
+      at = NextNonAscii(code, end);
+      continue;
+    }
     size_t length = 1;
     const uint32_t c = Decode(code, at, &length);
     if (IsLookAlike(c)) {

@@ -1,10 +1,110 @@
 // What an approver reads about dangerous code, and that no amount of other code hides it.
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "libs/policy/code_patterns.h"
 #include "tests/unit/policy_test_util.h"
 
 namespace sandgate::policy {
 namespace {
+
+// Code put together from pieces by a seed: looking for words first must hide nothing.
+TEST(PolicyFindings, WordsFirstFindWhatBruteForceFinds) {
+  const char* const pieces[] = {"rm",
+                                " -rf",
+                                " -r",
+                                " -f",
+                                " --force",
+                                "curl",
+                                "wget",
+                                " | ",
+                                "sh",
+                                "bash <(",
+                                "$(",
+                                "subprocess",
+                                "os",
+                                ".",
+                                "system",
+                                "popen",
+                                "execl",
+                                "spawnvp",
+                                "posix",
+                                "pty",
+                                "spawn",
+                                "from ",
+                                "import ",
+                                "*",
+                                "(",
+                                ")",
+                                " as o",
+                                "getattr(",
+                                "vars(",
+                                "sys",
+                                "modules",
+                                "__dict__",
+                                "__import__",
+                                "import_module",
+                                "eval",
+                                "exec",
+                                " ",
+                                "\n",
+                                "\\\n",
+                                "# c\n",
+                                "/* c */",
+                                "// c\n",
+                                "=",
+                                ",",
+                                "return ",
+                                "builtins",
+                                "__builtins__",
+                                "child_process",
+                                "execSync",
+                                "globalThis",
+                                "?.",
+                                "['eval']",
+                                "Function",
+                                "constructor",
+                                "vm",
+                                "'vm'",
+                                "runInContext",
+                                "process",
+                                "binding",
+                                "\\u0065",
+                                "\\u{61}",
+                                "$",
+                                "`",
+                                "'",
+                                "\"",
+                                ";",
+                                "x",
+                                "1",
+                                "\xff",
+                                "\xC2\xA0",
+                                "${IFS}",
+                                "\t",
+                                "tee x",
+                                "node:vm",
+                                "a.eval",
+                                "_os",
+                                "os_"};
+  std::mt19937 random(20300101);
+  size_t found = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string code;
+    for (size_t i = random() % 14; i > 0; --i) code += pieces[random() % std::size(pieces)];
+    for (const auto language :
+         {api::Language::kPython, api::Language::kJavaScript, api::Language::kShell}) {
+      std::vector<std::string> names;
+      for (const CodeFinding& finding : FindDangerousCode(language, code)) {
+        if (finding.name.find("look like") == std::string::npos) names.push_back(finding.name);
+      }
+      ASSERT_EQ(names, NamesByForce(language, code)) << api::LanguageName(language) << ": " << code;
+      found += names.size();
+    }
+  }
+  EXPECT_GT(found, 10'000U);  // else it compared nothing with nothing
+}
 
 TEST(PolicyFindings, TheReasonShowsTheLine) {
   const Assessment assessment = Judge({kPy, "import sys\n\nx = os.system('ls')\n"});
