@@ -23,8 +23,8 @@ struct ConnectRequest {
 // complete.
 size_t HeadBytes(std::string_view bytes);
 
-// `head` is exactly one head (see HeadBytes). With a problem that leaves the text in doubt the grant
-// stays empty.
+// `head` is exactly one head (see HeadBytes). With a problem that leaves the text in doubt the
+// grant stays empty.
 ConnectRequest ParseConnectRequest(std::string_view head);
 
 }  // namespace sandgate::egress

@@ -9,6 +9,7 @@ namespace sandgate::egress {
 struct ProxyLimits {
   size_t max_connections = 10'000;     // in all; each takes two descriptors
   size_t max_run_connections = 1'024;  // of one run
+  size_t max_arrivals = 256;           // of one address, before their grants
   std::chrono::seconds idle{300};      // no byte either way
   std::chrono::seconds lifetime{3600};
 };

@@ -26,6 +26,7 @@ certificate and a grant that the operator has signed.
                                 unless the list above names them as narrowly
   --max-connections N           in all (default 10000)
   --max-run-connections N       of one run (default 1024)
+  --max-arrivals N              of one address, before their grants (default 256)
   --idle-timeout SECONDS        without a byte either way (default 300)
   --max-lifetime SECONDS        of one connection (default 3600)
   --drain SECONDS               how long open connections may go on after SIGTERM (default 25)
@@ -99,6 +100,7 @@ std::map<std::string, Setter> SettersOf(Options* options) {
           {"--cluster-cidrs", Ranges(&options->cluster)},
           {"--max-connections", count(&limits->max_connections)},
           {"--max-run-connections", count(&limits->max_run_connections)},
+          {"--max-arrivals", count(&limits->max_arrivals)},
           {"--idle-timeout", seconds(&limits->idle)},
           {"--max-lifetime", seconds(&limits->lifetime)},
           {"--drain", seconds(&options->drain)},

@@ -53,7 +53,8 @@ class ProxyImpl : public Proxy {
  private:
   net::awaitable<void> Accept();
   void Admit(Worker* worker, Tcp::socket socket);
-  void Begin(Worker* worker, Tcp::socket socket);
+  void TurnAway(const std::string& client, Reason reason);
+  void Begin(Worker* worker, Tcp::socket socket, std::unique_ptr<Arrivals::Place> arrival);
   void Ended();
 
   const ProxyOptions options_;
@@ -113,30 +114,40 @@ net::awaitable<void> ProxyImpl::Accept() {
 }
 
 void ProxyImpl::Admit(Worker* worker, Tcp::socket socket) {
+  error_code ec;
+  const Tcp::endpoint peer = socket.remote_endpoint(ec);
+  const std::string client = ec ? "" : peer.address().to_string();
+  std::unique_ptr<Arrivals::Place> arrival = shared_.arrivals.Enter(client);
+  if (!arrival) return TurnAway(client, Reason::kClientConnections);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (open_ < options_.limits.max_connections) {
       ++open_;
-      net::post(worker->io, [this, worker, moved = std::move(socket)]() mutable {
-        Begin(worker, std::move(moved));
-      });
+      net::post(worker->io,
+                [this, worker, moved = std::move(socket), place = std::move(arrival)]() mutable {
+                  Begin(worker, std::move(moved), std::move(place));
+                });
       return;
     }
   }
-  // No handshake for these: that is the work that a flood is after.
-  AuditLine line;
-  error_code ec;
-  const Tcp::endpoint peer = socket.remote_endpoint(ec);
-  if (!ec) line.client = peer.address().to_string();
-  line.reason = Reason::kProxyConnections;
-  WriteAuditLine(line);
-  shared_.metrics->CountOpened();
-  shared_.metrics->CountEnded(line.reason, false, 0, 0);
+  TurnAway(client, Reason::kProxyConnections);
 }
 
-void ProxyImpl::Begin(Worker* worker, Tcp::socket socket) {
+// No handshake for these: that is the work that a flood is after.
+void ProxyImpl::TurnAway(const std::string& client, Reason reason) {
+  AuditLine line;
+  line.client = client;
+  line.reason = reason;
+  WriteAuditLine(line);
+  shared_.metrics->CountOpened();
+  shared_.metrics->CountEnded(reason, false, 0, 0);
+}
+
+void ProxyImpl::Begin(Worker* worker, Tcp::socket socket,
+                      std::unique_ptr<Arrivals::Place> arrival) {
   if (worker->stopping) return Ended();
-  const auto session = std::make_shared<Session>(&shared_, &worker->buffers, std::move(socket));
+  const auto session =
+      std::make_shared<Session>(&shared_, &worker->buffers, std::move(socket), std::move(arrival));
   worker->sessions.insert(session);
   session->Start([this, worker, key = session.get()] {
     // Later: the session still runs while it says that it is done.

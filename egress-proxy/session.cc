@@ -27,11 +27,13 @@ std::string SandboxUidOf(SSL* tls) {
 
 }  // namespace
 
-Session::Session(Shared* shared, BufferPool* buffers, Tcp::socket socket)
+Session::Session(Shared* shared, BufferPool* buffers, Tcp::socket socket,
+                 std::unique_ptr<Arrivals::Place> arrival)
     : shared_(shared),
       buffers_(buffers),
       interrupt_(socket.get_executor()),
-      near_(std::move(socket), shared->tls(), &interrupt_) {
+      near_(std::move(socket), shared->tls(), &interrupt_),
+      arrival_(std::move(arrival)) {
   error_code ec;
   const Tcp::endpoint peer = near_.socket().remote_endpoint(ec);
   if (!ec) audit_.client = peer.address().to_string();
@@ -124,6 +126,7 @@ std::optional<Reason> Session::TakeGrant(const std::string& token) {
   audit_.execution = grant.execution;
   if (grant.sandbox_uid != audit_.sandbox_uid) return Reason::kGrantSandbox;
   grant_ = std::move(grant);
+  arrival_.reset();
   const base::Time until = grant_->expires + kGrantClockSkew;
   lease_ = shared_->runs.Enter(grant_->sandbox_uid, grant_->run_id, grant_->max_bytes, until, now);
   if (!lease_) return Reason::kRunConnections;
@@ -159,6 +162,7 @@ void Session::Finish(Reason reason) {
   audit_.duration = duration_cast<milliseconds>(Interrupt::Clock::now() - began_);
   shared_->metrics->CountEnded(reason, audit_.carried, audit_.bytes_up, audit_.bytes_down);
   lease_.reset();
+  arrival_.reset();
   done_();
   WriteAuditLine(audit_);  // last: whoever reads it finds everything else done
 }

@@ -17,7 +17,9 @@ namespace sandgate::egress {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Shared* shared, BufferPool* buffers, Tcp::socket socket);
+  // `arrival`: the connection's place among those that have shown no grant.
+  Session(Shared* shared, BufferPool* buffers, Tcp::socket socket,
+          std::unique_ptr<Arrivals::Place> arrival);
 
   // Runs to the end; then calls `done`, on the session's thread, and writes the audit line.
   void Start(std::function<void()> done);
@@ -60,6 +62,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Interrupt interrupt_;
   TlsLeg near_;
   std::unique_ptr<FarLeg> far_;
+  std::unique_ptr<Arrivals::Place> arrival_;
   std::optional<Grant> grant_;
   std::unique_ptr<RunTable::Lease> lease_;
   bool answered_ = false;  // with 200: a refusal is an alert from here on

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "egress-proxy/arrivals.h"
 #include "egress-proxy/limits.h"
 #include "egress-proxy/metrics.h"
 #include "egress-proxy/resolver.h"
@@ -22,13 +23,15 @@ class Shared {
         classifier(std::move(with_classifier)),
         resolver(with_resolver),
         metrics(with_metrics),
-        runs(with_limits.max_run_connections) {}
+        runs(with_limits.max_run_connections),
+        arrivals(with_limits.max_arrivals) {}
 
   const ProxyLimits limits;
   const AddressClassifier classifier;
   Resolver* const resolver;
   Metrics* const metrics;
   RunTable runs;
+  Arrivals arrivals;
 
   GrantVerifier verifier() const {
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -65,6 +65,7 @@ constexpr Row kRows[] = {
      "This run has as many connections open as it may; close some."},
     {Reason::kProxyConnections, "ProxyConnections", 503,
      "The egress proxy has as many connections as it can hold; try again."},
+    {Reason::kClientConnections, "ClientConnections", 503, "Too many connections are being opened at once; wait for some to be answered."},
     {Reason::kNotTls, "NotTls", 0, kTlsAdvice},
     {Reason::kHelloTooLarge, "HelloTooLarge", 0, kTlsAdvice},
     {Reason::kHelloTooSlow, "HelloTooSlow", 0, kTlsAdvice},

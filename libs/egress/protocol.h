@@ -101,7 +101,8 @@ enum class Reason {
   kConnectTimeout,     // (504)
   // Limits (429).
   kRunConnections,
-  kProxyConnections,  // (503)
+  kProxyConnections,   // (503)
+  kClientConnections,  // too many from one address without a grant yet (503)
   // The ClientHello: answered by a TLS alert.
   kNotTls,
   kHelloTooLarge,

@@ -89,6 +89,24 @@ def test_connections_in_all(world):
         open_tunnel(world, proxy).close()
 
 
+def test_connections_without_a_grant(world):
+    """One client that says nothing takes 256 places at most; with a grant it takes the run's."""
+    with world.proxy("--max-arrivals", "2") as proxy:
+        tunnels = [open_tunnel(world, proxy) for _ in range(4)]  # one after the other
+        silent = [world.connect(proxy) for _ in range(2)]
+        with socket.create_connection(("127.0.0.1", proxy.port)) as raw:
+            assert read_all(raw) == b""
+        (line,) = proxy.wait_audit()
+        assert line["reason"] == "ClientConnections" and line["client"] == "127.0.0.1"
+        silent.pop().close()
+        proxy.wait_audit(2)
+        open_tunnel(world, proxy).close()
+        for outer in silent:
+            outer.close()
+        for tunnel in tunnels:
+            tunnel.close()
+
+
 def test_bytes_of_a_run(world, proxy):
     """They count over all its connections; the connection that takes the last ones ends."""
     before = len(proxy.audit)

@@ -58,8 +58,8 @@ def descriptors():
 
 
 def test_five_thousand_at_once(world, descriptors, record_property):
-    far = RawEcho("127.0.0.3")
-    world.dns.names["many.wild.test"] = ["127.0.0.3"]
+    far = RawEcho("127.0.0.4")
+    world.dns.names["many.wild.test"] = ["127.0.0.4"]
     greeting = hello.record("many.wild.test")
     context = world.outer_context()
     with world.proxy("--max-run-connections", str(CONNECTIONS)) as proxy:

@@ -51,7 +51,7 @@ class Proxy:
             [BIN / "sandgate-egress", "--listen", f"127.0.0.1:{self.port}",
              "--health", f"127.0.0.1:{self.health}", "--tls-dir", world.tls, "--client-ca",
              world.client_ca, "--keys-dir", world.keys, "--resolver", world.dns.address,
-             "--allowed-private-cidrs", "127.0.0.1,127.0.0.3,::1", "--cluster-cidrs", "52.7.0.0/16", "--drain", "1",
+             "--allowed-private-cidrs", "127.0.0.1,127.0.0.3,127.0.0.4,::1", "--cluster-cidrs", "52.7.0.0/16", "--drain", "1",
              *options],
             stderr=subprocess.PIPE, text=True, env={"PATH": "/usr/bin"})
         threading.Thread(target=self._read, daemon=True).start()
