@@ -55,6 +55,16 @@ class Guard {
   std::string problem_;
 };
 
+// The parser repeats what it read last, all of it; what it expected stands behind it.
+std::string Shortened(const std::string& message) {
+  constexpr size_t kBegin = 160, kEnd = 64;
+  if (message.size() <= kBegin + kEnd) return message;
+  bool replaced = false;
+  const std::string ends =
+      message.substr(0, kBegin) + " ... " + message.substr(message.size() - kEnd);
+  return ToUtf8(ends, &replaced);
+}
+
 const Json& Null() {
   static const Json null;
   return null;
@@ -72,7 +82,7 @@ base::Result<Json> ParseJson(std::string_view text, size_t max_depth) {
     return json;
   } catch (const Json::exception& error) {
     const std::string& why = guard.problem();
-    return base::Status(base::Code::kInvalidArgument, why.empty() ? error.what() : why);
+    return base::Status(base::Code::kInvalidArgument, why.empty() ? Shortened(error.what()) : why);
   }
 }
 

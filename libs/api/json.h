@@ -15,7 +15,7 @@ inline constexpr size_t kMaxJsonDepth = 64;
 
 // Parses text of any origin. kInvalidArgument: not JSON, deeper than `max_depth`, a member named
 // twice in one object (which of the two would have been approved?), or trailing bytes; the message
-// says where. Sizes are the caller's business.
+// says where, in less than 700 bytes. Sizes are the caller's business.
 base::Result<Json> ParseJson(std::string_view text, size_t max_depth = kMaxJsonDepth);
 
 // Compact text. Bytes that are not UTF-8 become U+FFFD: never throws.

@@ -40,6 +40,16 @@ TEST(ParseJson, SameNameInDifferentObjectsIsFine) {
   EXPECT_EQ((*parsed)[1]["a"]["a"], 2);
 }
 
+TEST(ParseJson, SaysInFewWordsWhatIsWrongWithALongText) {
+  for (const std::string& text :
+       {"{\"" + std::string(100'000, '\x01'), "\"" + std::string(100'000, 'x'),
+        std::string(100'000, '1') + "x", std::string(100'000, '\xff')}) {
+    const auto refused = ParseJson(text);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_LT(refused.status().message().size(), 700U) << refused.status().message();
+  }
+}
+
 TEST(ParseJson, HoldsTheDepth) {
   EXPECT_TRUE(ParseJson(Nested(64)).ok());
   const auto refused = ParseJson(Nested(65));
