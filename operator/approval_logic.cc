@@ -1,59 +1,10 @@
 #include "operator/approval_logic.h"
 
-#include <algorithm>
-
-#include "libs/api/workspace_path.h"
-#include "operator/install_logic.h"
-#include "operator/text.h"
-
 namespace sandgate::op {
 namespace {
 
 using api::ApprovalPhase;
 using api::ExecutionPhase;
-
-// "run 12 bytes of python"
-std::string Wish(const api::ExecutionSpec& spec) {
-  const std::string path = api::QuotePath(spec.path);
-  switch (spec.operation) {
-    case api::Operation::kExecute:
-      return "run " + std::to_string(spec.code.size()) + " bytes of " +
-             api::LanguageName(spec.language);
-    case api::Operation::kInstallPackage:
-      return "install the package " + api::QuotePath(spec.package);
-    case api::Operation::kWriteFile:
-      return std::string(spec.append ? "append " : "write ") + std::to_string(spec.content.size()) +
-             " bytes to " + path + (spec.mode.empty() ? "" : " (mode " + spec.mode + ")");
-    case api::Operation::kReadFile:
-      return "read " + path;
-    case api::Operation::kListFiles:
-      return "list " + (spec.path.empty() ? "the files" : path);
-  }
-  return "";
-}
-
-api::ApprovalSummary Summarise(const ExecutionContext& c, const policy::Assessment& assessment,
-                               const api::EffectiveLimits& limits) {
-  const api::ExecutionSpec& spec = c.spec();
-  api::ApprovalSummary summary;
-  summary.tool = api::ToolName(spec.operation);
-  const bool file = api::IsFileOperation(spec.operation);
-  if (!file) summary.language = api::LanguageName(spec.language);
-  const std::string& text = file ? spec.content : spec.code;
-  summary.code_excerpt = CutUtf8(text, api::kMaxExcerptBytes);
-  summary.code_bytes = static_cast<int64_t>(text.size());
-  summary.code_lines =
-      std::count(text.begin(), text.end(), '\n') + (text.empty() || text.back() == '\n' ? 0 : 1);
-  summary.path = spec.path;
-  summary.domains = DomainsOf(spec, c.policy.sandbox());
-  summary.timeout_seconds = TimeoutSeconds(spec, limits);
-  summary.image = limits.image;
-  summary.text = spec.requester.username + " wants to " + Wish(spec) + " in the sandbox " +
-                 spec.sandbox_name + " (" + limits.image + ") for at most " +
-                 std::to_string(summary.timeout_seconds) + " s, without network. Risk " +
-                 api::RiskName(assessment.risk) + ".";
-  return summary;
-}
 
 // Settles the Approval; a decision is never made twice.
 ExecutionPlan Settle(ApprovalPhase phase, std::string message = "") {
@@ -76,6 +27,7 @@ ExecutionPlan WhilePending(const ExecutionContext& c, const api::Approval& appro
     return Settle(ApprovalPhase::kExpired, "Nobody decided in time.");
   }
   if (const auto why = WhyVoid(c, approval)) return Settle(ApprovalPhase::kDenied, *why);
+  if (const ExecutionStep step = WhenWorkspaceChanged(c, approval)) return *step;
   if (!approval.decision) return WaitFor(approval.request.expires_at);
   if (approval.decision->verdict == api::Verdict::kDenied) return Settle(ApprovalPhase::kDenied);
   if (const auto why = WhyNotTheirs(c.execution(), approval)) {
@@ -101,6 +53,7 @@ ExecutionPlan AfterApproval(const ExecutionContext& c, const api::Approval& appr
   auto why = WhyVoid(c, approval);
   if (!why) why = WhyNotTheirs(c.execution(), approval);
   if (why) return End(c, ExecutionPhase::kDenied, "ApprovalVoid", *why);
+  if (const ExecutionStep step = WhenWorkspaceChanged(c, approval)) return *step;
   const base::Time until = approval.request.expires_at + kSandboxWait;
   if (const ExecutionStep hold = HoldForGuard(c, approval.request.risk, until)) return *hold;
   return AdmitBy(c, c.status(), "Approval", approval.request.spec_hash,
@@ -108,25 +61,6 @@ ExecutionPlan AfterApproval(const ExecutionContext& c, const api::Approval& appr
 }
 
 }  // namespace
-
-api::ApprovalRequest BuildRequest(const ExecutionContext& c, const policy::Assessment& assessment,
-                                  const api::EffectiveLimits& limits) {
-  api::ApprovalRequest request;
-  request.execution_name = c.execution().meta.name;
-  request.execution_uid = c.execution().meta.uid;
-  request.sandbox_name = c.seen.sandbox->meta.name;
-  request.sandbox_uid = c.seen.sandbox->meta.uid;
-  request.risk = assessment.risk;
-  request.reasons = assessment.reasons;
-  request.requester = c.spec().requester.username;
-  request.requester_uid = c.spec().requester.uid;
-  request.summary = Summarise(c, assessment, limits);
-  request.policy_revision = c.policy.revision();
-  request.spec_hash =
-      AdmissionHash(c.execution(), *c.seen.sandbox, limits, request.policy_revision);
-  request.expires_at = c.now + assessment.timeout;
-  return request;
-}
 
 std::optional<std::string> WhyVoid(const ExecutionContext& c, const api::Approval& approval) {
   const api::ApprovalRequest& request = approval.request;
@@ -155,6 +89,19 @@ std::optional<std::string> WhyNotTheirs(const api::Execution& execution,
     return "The requester may not decide.";
   }
   return std::nullopt;
+}
+
+ExecutionStep WhenWorkspaceChanged(const ExecutionContext& c, const api::Approval& approval) {
+  const bool open = approval.phase == ApprovalPhase::kPending;
+  const bool voids = c.policy.void_on_workspace_change();
+  if (!voids && (!open || approval.workspace_changed)) return std::nullopt;
+  if (!c.seen.history) return ExecutionPlan{ReadHistory{}, std::nullopt};
+  const auto run = ChangedSince(approval.request.summary, *c.seen.history);
+  if (!run) return std::nullopt;
+  const std::string message = ChangeText(*run);
+  if (open && !approval.workspace_changed) return ExecutionPlan{NoteChange{message}, std::nullopt};
+  if (open) return Settle(ApprovalPhase::kDenied, message);
+  return End(c, ExecutionPhase::kDenied, "ApprovalVoid", message);
 }
 
 ExecutionPlan AwaitDecision(const ExecutionContext& c) {

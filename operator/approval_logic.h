@@ -6,10 +6,6 @@
 
 namespace sandgate::op {
 
-// What is asked. `limits` are the Sandbox's effective ones.
-api::ApprovalRequest BuildRequest(const ExecutionContext& c, const policy::Assessment& assessment,
-                                  const api::EffectiveLimits& limits);
-
 // Why an Approval cannot count for this Execution as it stands now, whatever was decided: other
 // code, another Sandbox, another policy. nullopt: it is about exactly this.
 std::optional<std::string> WhyVoid(const ExecutionContext& c, const api::Approval& approval);
@@ -17,5 +13,10 @@ std::optional<std::string> WhyVoid(const ExecutionContext& c, const api::Approva
 // Why a decision cannot count because of who made it. nullopt: it can.
 std::optional<std::string> WhyNotTheirs(const api::Execution& execution,
                                         const api::Approval& approval);
+
+// What follows from other runs in the sandbox since the question was asked: the approver is shown
+// it, once; or, by security.hitl.void_on_workspace_change, the Approval no longer counts. nullopt:
+// nothing (more) follows.
+ExecutionStep WhenWorkspaceChanged(const ExecutionContext& c, const api::Approval& approval);
 
 }  // namespace sandgate::op

@@ -1,7 +1,7 @@
 // A new Execution: may it be here at all, how risky is it, and who has to be asked?
 #include <algorithm>
 
-#include "operator/approval_logic.h"
+#include "operator/approval_request.h"
 #include "operator/execution_context.h"
 #include "operator/file_logic.h"
 #include "operator/install_logic.h"
@@ -77,7 +77,8 @@ ExecutionPlan AskHuman(const ExecutionContext& c, const api::ExecutionStatus& ju
                  "You wait for " + std::to_string(c.seen.load.open_approvals) +
                      " approvals already. Try again when some are decided.");
     }
-    return {CreateApproval{BuildRequest(c, assessment, limits)}, std::nullopt};
+    if (!c.seen.history) return {ReadHistory{}, std::nullopt};
+    return {CreateApproval{BuildRequest(c, assessment, limits, *c.seen.history)}, std::nullopt};
   }
   if (c.OwnApproval() == nullptr) {
     // A namesake's, on its way out with its Execution.

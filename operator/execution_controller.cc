@@ -32,6 +32,13 @@ bool SameSandbox(const api::Execution& one, const api::Execution& other) {
   return one.meta.ns == other.meta.ns && one.spec.sandbox_name == other.spec.sandbox_name;
 }
 
+// Asks for exactly the same thing under another name.
+bool SameWish(const api::Execution& one, const api::Execution& other) {
+  api::ExecutionSpec spec = one.spec;
+  spec.cancel = other.spec.cancel;
+  return spec == other.spec;
+}
+
 bool CameBefore(const api::Execution& one, const api::Execution& other) {
   const auto order = [](const api::Execution& e) {
     return std::make_pair(e.meta.creation_time.value_or(base::Time::max()), e.meta.uid);
@@ -46,7 +53,8 @@ ExecutionController::ExecutionController(ControllerParts parts, kube::WorkQueue&
     : parts_(std::move(parts)),
       queue_(queue),
       observer_(std::move(observer)),
-      trail_(parts_.audit) {}
+      trail_(parts_.audit),
+      histories_(parts_.cluster.api()) {}
 
 void ExecutionController::Start(int workers) {
   for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { Work(); });
@@ -102,6 +110,7 @@ Load ExecutionController::Measure(const api::Execution& execution) {
     const bool self = other->meta.uid == execution.meta.uid;
     if (!self && other->spec.requester == execution.spec.requester && Asks(*other)) {
       ++load.open_approvals;
+      if (SameWish(*other, execution)) load.identical.push_back(other->meta.name);
     }
     // What has no phase yet was not let in, and is no load on those before it.
     if (!other->status.phase) continue;
@@ -115,10 +124,12 @@ Load ExecutionController::Measure(const api::Execution& execution) {
       load.behind = true;
     }
   }
+  std::sort(load.identical.begin(), load.identical.end());
   return load;
 }
 
 void ExecutionController::Left(const api::Execution& last) {
+  histories_.Drop({last.meta.ns, last.spec.sandbox_name});
   const Caches::SandboxPtr sandbox = parts_.caches.Sandbox({last.meta.ns, last.spec.sandbox_name});
   if (const auto place = PlaceOf(last, sandbox.get())) {
     parts_.runners.Abandon(last.meta.uid, *place);
@@ -153,6 +164,9 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
   seen.execution = execution.get();
   seen.sandbox = sandbox.get();
   seen.approval = approval->get();
+  if (sandbox) {
+    seen.history = histories_.Get({key.ns, execution->spec.sandbox_name}, sandbox->status.pod_uid);
+  }
   seen.run = parts_.runners.ViewOf(execution->meta.uid);
   seen.guard = parts_.guard();
   seen.audit = parts_.audit.Health();
@@ -214,6 +228,8 @@ Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved&
             if (settled.ok()) trail_.Settled(key, *seen.approval, settle);
             return settled;
           },
+          [&](const NoteChange& note) { return Note(key, *seen.approval, note); },
+          [&](const ReadHistory&) { return Read(key, seen); },
           [&](const WriteStatus& write) { return Write(key, execution, write.status); },
           [&](const StartRun& start) {
             base::LogInfo(
@@ -298,6 +314,29 @@ Status ExecutionController::Settle(const kube::Key& key, const api::Approval& ap
   return Status::Ok();
 }
 
+Status ExecutionController::Note(const kube::Key& key, const api::Approval& approval,
+                                 const NoteChange& note) {
+  const auto written =
+      parts_.cluster.PatchStatus(kube::kApprovals, approval.meta,
+                                 {{"workspaceChanged", true}, {"workspaceMessage", note.message}});
+  if (!written.ok()) return written.status();
+  auto parsed = api::Approval::FromJson(*written);
+  if (!parsed.ok()) return parsed.status();
+  parts_.caches.written_approvals().Wrote(
+      key, std::make_shared<const api::Approval>(std::move(parsed).value()));
+  parts_.events.Record(Reference("Approval", approval.meta), kube::EventType::kWarning,
+                       "WorkspaceChanged", note.message);
+  queue_.Add(key);
+  return Status::Ok();
+}
+
+Status ExecutionController::Read(const kube::Key& key, const ExecutionObserved& seen) {
+  const Status read =
+      histories_.Read({key.ns, seen.sandbox->meta.name}, seen.sandbox->status.pod_uid);
+  if (read.ok()) queue_.Add(key);
+  return read;
+}
+
 Status ExecutionController::Write(const kube::Key& key, const api::Execution& execution,
                                   const api::ExecutionStatus& status) {
   const auto written =
@@ -310,6 +349,10 @@ Status ExecutionController::Write(const kube::Key& key, const api::Execution& ex
   if (!parsed.ok()) return parsed.status();
   parts_.caches.written_executions().Wrote(
       key, std::make_shared<const api::Execution>(std::move(parsed).value()));
+  if (status.terminal() || status.phase == ExecutionPhase::kRunning) {
+    histories_.Drop({execution.meta.ns, execution.spec.sandbox_name});
+    WakeSandboxMates(execution);
+  }
   const std::string phase = status.phase ? api::PhaseName(*status.phase) : "";
   base::LogInfo("execution: new status", {{"execution", key.ToString()},
                                           {"phase", phase},
@@ -321,7 +364,6 @@ Status ExecutionController::Write(const kube::Key& key, const api::Execution& ex
                          *status.phase == ExecutionPhase::kSucceeded ? kube::EventType::kNormal
                                                                      : kube::EventType::kWarning,
                          phase, status.error ? status.error->message : "The code exited with 0.");
-    WakeSandboxMates(execution);
   }
   queue_.Add(key);
   return Status::Ok();
@@ -350,7 +392,7 @@ Status ExecutionController::Store(const kube::Key& key, const ExecutionObserved&
   return Status::Ok();
 }
 
-// Those that wait for their turn in the same sandbox.
+// Those that wait for their turn in the same sandbox, or for a human who is to know of it.
 void ExecutionController::WakeSandboxMates(const api::Execution& execution) {
   for (const auto& other : parts_.caches.Executions()) {
     if (SameSandbox(*other, execution) && !other->status.terminal()) {

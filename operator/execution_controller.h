@@ -13,6 +13,7 @@
 #include "operator/approved_since.h"
 #include "operator/execution_logic.h"
 #include "operator/execution_trail.h"
+#include "operator/history_reader.h"
 #include "operator/sandbox_controller.h"
 
 namespace sandgate::op {
@@ -59,6 +60,8 @@ class ExecutionController {
   base::Status Store(const kube::Key& key, const ExecutionObserved& seen,
                      const StoreResult& result);
   base::Status Forget(const kube::Key& key);
+  base::Status Note(const kube::Key& key, const api::Approval& approval, const NoteChange& note);
+  base::Status Read(const kube::Key& key, const ExecutionObserved& seen);
   void WakeSandboxMates(const api::Execution& execution);
 
   ControllerParts parts_;
@@ -66,6 +69,7 @@ class ExecutionController {
   ExecutionObserver observer_;
   ApprovedSince approved_;
   ExecutionTrail trail_;
+  HistoryReader histories_;
   // One pass at a time in a sandbox: two that both saw it free would both claim it.
   std::array<std::mutex, kStripes> stripes_;
   std::vector<std::thread> workers_;

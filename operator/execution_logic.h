@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "libs/api/approval.h"
 #include "libs/api/execution.h"
@@ -14,6 +15,7 @@
 #include "libs/policy/policy.h"
 #include "operator/admission.h"
 #include "operator/refusal.h"
+#include "operator/sandbox_history.h"
 #include "operator/sandbox_logic.h"
 #include "operator/settings.h"
 
@@ -43,7 +45,9 @@ struct Load {
   size_t open_approvals = 0;       // of this requester
   size_t queued_in_sandbox = 0;    // not finished, this one not counted
   bool busy = false;               // another Execution holds a claim in this sandbox
-  bool behind = false;             // an admitted one came before this
+  // Other open questions of this requester that ask for exactly the same, sorted by name.
+  std::vector<std::string> identical;
+  bool behind = false;  // an admitted one came before this
 };
 
 struct ExecutionObserved {
@@ -54,6 +58,8 @@ struct ExecutionObserved {
   const api::Approval* approval = nullptr;
   // Since when this process knows it to be Approved (operator/approved_since.h).
   std::optional<base::Time> approved_since;
+  // What ran in the sandbox's pod; nullopt: not known, ask by ReadHistory.
+  std::optional<SandboxHistory> history;
   RunView run;
   GuardView guard;
   base::Status audit;  // why a record would not get into the audit log now, or ok
@@ -72,6 +78,11 @@ struct SettleApproval {
   api::ApprovalPhase phase = api::ApprovalPhase::kDenied;
   std::string message;  // "" when the phase says it all
 };
+// Shows in the Approval's status that the workspace changed.
+struct NoteChange {
+  std::string message;
+};
+struct ReadHistory {};  // of the sandbox: then decide again
 struct WriteStatus {
   api::ExecutionStatus status;
 };
@@ -87,8 +98,9 @@ struct StoreResult {
 };
 struct ReleaseRun {};  // the result is stored: the runner may forget it
 
-using ExecutionAction = std::variant<Wait, CreateApproval, SettleApproval, WriteStatus, StartRun,
-                                     FollowRun, CancelRun, StoreResult, ReleaseRun>;
+using ExecutionAction =
+    std::variant<Wait, CreateApproval, SettleApproval, NoteChange, ReadHistory, WriteStatus,
+                 StartRun, FollowRun, CancelRun, StoreResult, ReleaseRun>;
 
 struct ExecutionPlan {
   ExecutionAction action;

@@ -1,6 +1,7 @@
 // An admitted Execution: its turn in the sandbox, its one start, and its end.
 #include <algorithm>
 
+#include "operator/approval_logic.h"
 #include "operator/execution_context.h"
 #include "operator/file_logic.h"
 
@@ -92,6 +93,18 @@ ExecutionPlan Start(const ExecutionContext& c) {
   return {StartRun{std::move(admitted).value()}, std::nullopt};
 }
 
+// It was approved, and then others had their turn before it. Where the policy voids an approval for
+// that, one that is gone cannot be trusted either.
+ExecutionStep WhenChangedWhileWaiting(const ExecutionContext& c) {
+  if (c.status().admission->by != "Approval" || !c.policy.void_on_workspace_change()) {
+    return std::nullopt;
+  }
+  const api::Approval* approval = c.OwnApproval();
+  if (approval != nullptr) return WhenWorkspaceChanged(c, *approval);
+  return End(c, ExecutionPhase::kDenied, "ApprovalDeleted",
+             "The Approval was deleted, so it cannot be told whether the workspace changed since.");
+}
+
 }  // namespace
 
 base::Time LostAt(const ExecutionContext& c, const api::EffectiveLimits& limits) {
@@ -111,6 +124,7 @@ ExecutionPlan AwaitTurn(const ExecutionContext& c) {
     return End(c, ExecutionPhase::kFailed, "AdmissionMismatch",
                "What would run is not what was admitted: the Sandbox or its limits changed.");
   }
+  if (const ExecutionStep step = WhenChangedWhileWaiting(c)) return *step;
   const api::RiskLevel risk = c.policy.Assess(policy::CallOf(c.spec())).risk;
   const base::Time until = c.created() + c.settings.ready_deadline;
   if (const ExecutionStep hold = HoldForGuard(c, risk, until)) return *hold;

@@ -6,6 +6,54 @@ namespace {
 constexpr ApprovalPhase kPhases[] = {ApprovalPhase::kPending, ApprovalPhase::kApproved,
                                      ApprovalPhase::kDenied, ApprovalPhase::kExpired};
 
+std::vector<RecentRun> RunsFromJson(const Json& list) {
+  std::vector<RecentRun> runs;
+  if (!list.is_array()) return runs;
+  for (const Json& json : list) {
+    if (runs.size() == kMaxRecentRuns) break;
+    runs.push_back({.execution = StringOr(json, "execution"),
+                    .tool = StringOr(json, "tool"),
+                    .phase = StringOr(json, "phase"),
+                    .ended_at = TimeFromJson(json, "endedAt"),
+                    .line = StringOr(json, "line")});
+  }
+  return runs;
+}
+
+Json ToJson(const RecentRun& run) {
+  Json json = {
+      {"execution", run.execution}, {"tool", run.tool}, {"phase", run.phase}, {"line", run.line}};
+  if (run.ended_at) json["endedAt"] = base::FormatTime(*run.ended_at);
+  return json;
+}
+
+Json ToJson(const ApprovalSummary& summary) {
+  Json json = {{"tool", summary.tool},
+               {"codeExcerpt", summary.code_excerpt},
+               {"codeBytes", summary.code_bytes},
+               {"codeLines", summary.code_lines},
+               {"domains", summary.domains},
+               {"timeoutSeconds", summary.timeout_seconds},
+               {"sandboxRuns", summary.sandbox_runs},
+               {"recentRuns", Json::array()},
+               {"image", summary.image},
+               {"text", summary.text}};
+  for (const RecentRun& run : summary.recent_runs) json["recentRuns"].push_back(ToJson(run));
+  for (const auto& [name, value] : {std::pair("language", &summary.language),
+                                    {"package", &summary.package},
+                                    {"registry", &summary.registry},
+                                    {"path", &summary.path},
+                                    {"mode", &summary.mode}}) {
+    if (!value->empty()) json[name] = *value;
+  }
+  if (summary.append) json["append"] = true;
+  if (summary.identical_pending > 0) {
+    json["identicalPending"] = {{"count", summary.identical_pending},
+                                {"executions", summary.identical_names}};
+  }
+  return json;
+}
+
 ApprovalSummary SummaryFromJson(const Json& json) {
   ApprovalSummary summary;
   summary.tool = StringOr(json, "tool");
@@ -13,10 +61,18 @@ ApprovalSummary SummaryFromJson(const Json& json) {
   summary.code_excerpt = StringOr(json, "codeExcerpt");
   summary.code_bytes = IntOr(json, "codeBytes");
   summary.code_lines = IntOr(json, "codeLines");
+  summary.package = StringOr(json, "package");
+  summary.registry = StringOr(json, "registry");
   summary.path = StringOr(json, "path");
+  summary.mode = StringOr(json, "mode");
+  summary.append = BoolOr(json, "append");
   summary.domains = StringsFromJson(Member(json, "domains"));
   summary.timeout_seconds = IntOr(json, "timeoutSeconds");
   summary.sandbox_runs = IntOr(json, "sandboxRuns");
+  summary.recent_runs = RunsFromJson(Member(json, "recentRuns"));
+  const Json& identical = Member(json, "identicalPending");
+  summary.identical_pending = IntOr(identical, "count");
+  summary.identical_names = StringsFromJson(Member(identical, "executions"));
   summary.image = StringOr(json, "image");
   summary.text = StringOr(json, "text");
   return summary;
@@ -87,6 +143,7 @@ base::Result<Approval> Approval::FromJson(const Json& json) {
   const Json& status = Member(json, "status");
   approval.phase = ParseApprovalPhase(StringOr(status, "phase"));
   approval.message = StringOr(status, "message");
+  approval.workspace_changed = BoolOr(status, "workspaceChanged");
   return approval;
 }
 
@@ -98,21 +155,10 @@ Json ToJson(const ApprovalRequest& request) {
                {"risk", RiskName(request.risk)},
                {"reasons", request.reasons},
                {"requester", request.requester},
-               {"summary",
-                {{"tool", request.summary.tool},
-                 {"language", request.summary.language},
-                 {"codeExcerpt", request.summary.code_excerpt},
-                 {"codeBytes", request.summary.code_bytes},
-                 {"codeLines", request.summary.code_lines},
-                 {"domains", request.summary.domains},
-                 {"timeoutSeconds", request.summary.timeout_seconds},
-                 {"sandboxRuns", request.summary.sandbox_runs},
-                 {"image", request.summary.image},
-                 {"text", request.summary.text}}},
+               {"summary", ToJson(request.summary)},
                {"specHash", request.spec_hash},
                {"policyRevision", request.policy_revision},
                {"expiresAt", base::FormatTime(request.expires_at)}};
-  if (!request.summary.path.empty()) json["summary"]["path"] = request.summary.path;
   if (!request.requester_uid.empty()) json["requesterUID"] = request.requester_uid;
   return json;
 }

@@ -44,6 +44,8 @@ struct ExecutionSpec {
   std::string encoding;  // of ReadFile's answer: "text", "base64", or "" when absent
   std::optional<int64_t> limit;
   std::string cursor;
+
+  bool operator==(const ExecutionSpec&) const = default;
 };
 
 inline constexpr size_t kMaxContentBytes = 512 * 1024;

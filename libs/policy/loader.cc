@@ -228,12 +228,16 @@ Rule ReadRule(const Reader& reader) {
 }
 
 void ReadHitl(const Reader& reader, HitlSettings* settings) {
-  reader.ExpectKeys({"enabled", "auto_approve_low_risk", "default_rules", "rules"});
+  reader.ExpectKeys(
+      {"enabled", "auto_approve_low_risk", "default_rules", "void_on_workspace_change", "rules"});
   if (const auto value = reader.Find("enabled")) settings->enabled = value->Boolean();
   if (const auto value = reader.Find("auto_approve_low_risk")) {
     settings->auto_approve_low_risk = value->Boolean();
   }
   if (const auto value = reader.Find("default_rules")) settings->default_rules = value->Boolean();
+  if (const auto value = reader.Find("void_on_workspace_change")) {
+    settings->void_on_workspace_change = value->Boolean();
+  }
   if (const auto value = reader.Find("rules")) {
     for (const Reader& rule : value->Items(kMaxRules)) settings->rules.push_back(ReadRule(rule));
     if (settings->rules.size() > kMaxRules) {

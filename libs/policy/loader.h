@@ -15,6 +15,7 @@ struct HitlSettings {
   bool enabled = true;                // false: nothing waits for a human
   bool auto_approve_low_risk = true;  // false: LOW waits as well (as long as MEDIUM)
   bool default_rules = true;
+  bool void_on_workspace_change = false;
   std::vector<Rule> rules;  // the deployment's own
 };
 

@@ -72,6 +72,7 @@ std::string RevisionOf(const Settings& settings) {
   canonical.Add("hitl", settings.hitl.enabled);
   canonical.Add("low", settings.hitl.auto_approve_low_risk);
   canonical.Add("default_rules", settings.hitl.default_rules);
+  canonical.Add("void", settings.hitl.void_on_workspace_change);
   if (settings.hitl.default_rules) {
     canonical.Add("patterns", CodePatternsCanonical());
     for (const Rule& rule : BuiltinRules()) canonical.Add(rule);
@@ -120,6 +121,7 @@ class LoadedPolicy : public Policy {
 
   const SandboxSettings& sandbox() const override { return settings_.sandbox; }
   const std::string& revision() const override { return revision_; }
+  bool void_on_workspace_change() const override { return settings_.hitl.void_on_workspace_change; }
 
   Assessment Assess(const Call& given) const override {
     // A pattern's `.` stands for a character: what is no UTF-8 must not be a hole in it.

@@ -72,6 +72,9 @@ class Policy {
   virtual ~Policy() = default;
   virtual const SandboxSettings& sandbox() const = 0;
   virtual Assessment Assess(const Call& call) const = 0;
+  // Whether an approval is void when another run changed the workspace since the question was asked
+  // (security.hitl.void_on_workspace_change).
+  virtual bool void_on_workspace_change() const = 0;
   // SHA-256 of the canonical content: part of what an approval is bound to.
   virtual const std::string& revision() const = 0;
 };

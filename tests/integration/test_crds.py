@@ -474,7 +474,10 @@ def test_an_approval_is_not_born_decided(operator):
     [
         ("sandboxes", ["Name", "Phase", "Language", "Age"]),
         ("executions", ["Name", "Operation", "Phase", "Risk", "Sandbox", "Exit", "Age"]),
-        ("approvals", ["Name", "Risk", "Phase", "Tool", "Requester", "By", "Expires", "Age"]),
+        (
+            "approvals",
+            "Name Risk Phase Tool Sandbox Requester Changed By Expires Age".split(),
+        ),
     ],
 )
 def test_columns(cluster, kind, columns):

@@ -13,7 +13,7 @@ namespace {
 constexpr int kSteps = 1'500;
 
 struct Starts {
-  int all = 0, approved = 0;
+  int all = 0, approved = 0, changed = 0;
   size_t late = 0;  // approvals
 };
 
@@ -23,7 +23,8 @@ Starts Simulate(uint64_t seed) {
   for (const std::string& problem : world.problems()) {
     ADD_FAILURE() << "seed " << seed << ": " << problem;
   }
-  return {world.starts(), world.approved_starts(), world.late_approvals()};
+  return {world.starts(), world.approved_starts(), world.changed_workspaces(),
+          world.late_approvals()};
 }
 
 class OperatorSim : public ::testing::Test {
@@ -42,11 +43,13 @@ TEST_F(OperatorSim, InvariantsHoldForEverySeed) {
     const Starts one = Simulate(static_cast<uint64_t>(seed));
     starts.all += one.all;
     starts.approved += one.approved;
+    starts.changed += one.changed;
     starts.late += one.late;
   }
   if (HasFailure()) return;
   EXPECT_GT(starts.all, count) << "a simulator in which little runs proves little";
-  EXPECT_GT(starts.approved, count / 4);
+  EXPECT_GT(starts.approved, count / 6);
+  EXPECT_GT(starts.changed, count / 50);
   EXPECT_GT(starts.late, static_cast<size_t>(count / 50)) << "slow calls are part of it";
 }
 

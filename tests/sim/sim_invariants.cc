@@ -86,10 +86,42 @@ void World::CheckChange(const testing::Change& change) {
       Problem("I2: the claim of " + change.key.name + " changed");
     }
   }
+  if (resource.starts_with("approvals") && after == "Approved" && before != after) {
+    CheckWorkspace(change);
+  }
   if (resource.starts_with("approvals") && !before.empty() && before != "Pending" &&
       before != after) {
     Problem("I5: a settled Approval went from " + before + " to " + after);
   }
+}
+
+// No decision to run is taken up before the approver was shown that another run came in between;
+// and none at all where the policy voids it then.
+void World::CheckWorkspace(const testing::Change& approved) {
+  const auto approval = api::Approval::FromJson(approved.after);
+  const auto sandbox = server_->Find(kube::kSandboxes, "agents",
+                                     approval.ok() ? approval->request.sandbox_name : "");
+  if (!sandbox) return;
+  const std::string pod = api::StringOr(api::Member(*sandbox, "status"), "podUID");
+  bool asked = false;
+  std::string other;
+  for (const testing::Change& change : server_->ChangesSince(0)) {
+    if (change.revision >= approved.revision) break;
+    if (!asked) {
+      asked = api::MetaFromJson(change.after).uid == approval->meta.uid;
+      continue;
+    }
+    if (!change.key.resource.starts_with("executions")) continue;
+    if (change.after.is_null()) return;  // what was deleted is seen by nobody
+    const auto execution = api::Execution::FromJson(change.after);
+    const bool here =
+        execution.ok() && execution->status.claim && execution->status.claim->pod_uid == pod;
+    if (here && PhaseOf(change.before) != PhaseOf(change.after)) other = change.key.name;
+  }
+  if (other.empty()) return;
+  ++changed_workspaces_;
+  if (policy_->void_on_workspace_change()) Problem("approved, though void by " + other);
+  if (!approval->workspace_changed) Problem("approved, and nobody was told of " + other);
 }
 
 // In the moment a write of the operator's was carried out.

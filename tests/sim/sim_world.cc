@@ -8,7 +8,8 @@ using op::RunnerClient;
 using testing::Fault;
 
 constexpr char kPolicy[] =
-    "security: {hitl: {default_rules: false, rules: [{tools: [code_execute], risk: LOW},"
+    "security: {hitl: {default_rules: false, void_on_workspace_change: %s, rules: [{tools: "
+    "[code_execute], risk: LOW},"
     " {tools: [code_execute], risk: HIGH, timeout: 40,"
     "  conditions: [{param: code, matches: risky}]}]}}\n";
 constexpr const char* kWatched[] = {"sandboxes.sandgate.dev", "executions.sandgate.dev",
@@ -59,7 +60,9 @@ World::World(uint64_t seed)
                                                     "sim", "sim")) {
   settings_.idle_timeout = settings_.ttl = std::chrono::seconds(0);
   settings_.ready_deadline = std::chrono::seconds(120);
-  const auto loaded = policy::Policy::Load(kPolicy, "sim");
+  std::string yaml = kPolicy;
+  yaml.replace(yaml.find("%s"), 2, seed % 4 == 0 ? "true" : "false");
+  const auto loaded = policy::Policy::Load(yaml, "sim");
   if (!loaded.ok()) {
     Problem(loaded.status().message());
     return;

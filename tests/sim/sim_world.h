@@ -42,6 +42,8 @@ class World {
   // How many starts there were: a simulator in which nothing runs proves nothing.
   int starts() const { return started_total_; }
   int approved_starts() const { return approved_starts_; }
+  // Approvals that were taken up after another run had changed the workspace.
+  int changed_workspaces() const { return changed_workspaces_; }
   // Approvals that a slow call made too late.
   size_t late_approvals() const { return late_.size(); }
 
@@ -66,6 +68,7 @@ class World {
   void OnRunStart(const std::string& code);
   void CheckHistory();
   void CheckChange(const testing::Change& change);
+  void CheckWorkspace(const testing::Change& change);
   void OnWritten(const testing::Call& call);
   void CheckPodCreated(const api::Json& pod);
   void CheckEnd();
@@ -86,6 +89,7 @@ class World {
   int64_t checked_ = 0;  // revision up to which the history was checked
   int created_ = 0;
   int started_total_ = 0;
+  int changed_workspaces_ = 0;
   int approved_starts_ = 0;                       // of code that a human had to approve
   std::set<std::string> late_;                    // Executions whose Approval came too late, by UID
   std::set<std::string> seen_approved_;           // Approvals, by UID

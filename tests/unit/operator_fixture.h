@@ -37,6 +37,7 @@ struct Moment {
   bool has_sandbox = true;
   bool has_approval = false;
   std::optional<int64_t> approved_since;  // second
+  std::optional<SandboxHistory> history = SandboxHistory{};
   RunView run;
   GuardView guard{GuardView::State::kIntact, ""};
   base::Status audit;
@@ -125,6 +126,7 @@ struct Moment {
                                  .sandbox = has_sandbox ? &sandbox : nullptr,
                                  .approval = has_approval ? &approval : nullptr,
                                  .approved_since = since,
+                                 .history = history,
                                  .run = run,
                                  .guard = guard,
                                  .audit = audit,

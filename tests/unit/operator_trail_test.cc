@@ -19,6 +19,7 @@ class TrailTest : public ::testing::Test {
                                  .sandbox = m_.has_sandbox ? &m_.sandbox : nullptr,
                                  .approval = m_.has_approval ? &m_.approval : nullptr,
                                  .approved_since = std::nullopt,
+                                 .history = m_.history,
                                  .run = m_.run,
                                  .guard = m_.guard,
                                  .audit = audit_.Health(),
