@@ -4,7 +4,7 @@ namespace sandgate::gateway {
 namespace {
 
 std::string Shown(const std::string& name) {
-  return name.substr(0, 64);
+  return name.empty() ? "\"\"" : name.substr(0, 64);
 }
 
 std::string Range(int64_t min, int64_t max) {
