@@ -1,0 +1,178 @@
+"""What the approver is shown, what the agent hears, and the last moment before the deadline."""
+
+import concurrent.futures
+import datetime
+import time
+
+import pytest
+
+from harness.approver import decide
+from harness.kube import ApiError
+from harness.tenant import unique
+from harness.wait import until
+
+OPEN_APPROVALS = 20  # of one requester: the operator's limit
+
+
+def asked(tenant, name):
+    """The Approval, once it is Pending."""
+
+    def pending():
+        found = tenant.admin.find("approvals", tenant.namespace, name)
+        return found if found and found.get("status", {}).get("phase") == "Pending" else None
+
+    return until(pending, f"Approval {name} is Pending")
+
+
+def when(approval):
+    text = approval["spec"]["request"]["expiresAt"].replace("Z", "+00:00")
+    return datetime.datetime.fromisoformat(text)
+
+
+def test_the_approver_sees_what_ran_before_and_what_ran_since(tenant):
+    box = tenant.new_box("python")
+    first = box.run("open('/workspace/a', 'w').write('1')  # first")
+    with tenant.approver.silent():
+        second = box.start("print('the same')")
+        summary = asked(tenant, second.name)["spec"]["request"]["summary"]
+        assert summary["sandboxRuns"] == 1
+        run = summary["recentRuns"][0]
+        assert (run["execution"], run["tool"], run["phase"]) == (
+            first.name,
+            "code_execute",
+            "Succeeded",
+        )
+        assert "first" in run["line"] and run["endedAt"]
+        assert summary["image"] and "identicalPending" not in summary
+        third = box.start("print('the same')")
+        approval = asked(tenant, third.name)
+        assert approval["spec"]["request"]["summary"]["identicalPending"] == {
+            "count": 1,
+            "executions": [second.name],
+        }
+        assert "workspaceChanged" not in approval["status"]
+        decide(tenant.alice, tenant.namespace, second.name, "Approved")
+        second.finish()
+
+        def told():
+            now = tenant.admin.get("approvals", tenant.namespace, third.name)
+            return now if now["status"].get("workspaceChanged") else None
+
+        status = until(told, "the approver is shown that another one ran")["status"]
+        assert second.name in status["workspaceMessage"] and status["phase"] == "Pending"
+        decide(tenant.alice, tenant.namespace, third.name, "Approved")
+        assert third.finish().phase == "Succeeded", "shown, and allowed all the same"
+
+
+def test_a_denial_reaches_the_agent_with_its_reason(tenant):
+    gateway = tenant.gateway()
+    with tenant.approver.silent(), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        name = None
+        code = f"print('{unique('denied')}')"
+        answer = pool.submit(gateway.execute, code)
+
+        def waiting():
+            for approval in tenant.admin.list("approvals", tenant.namespace):
+                summary = approval["spec"]["request"]["summary"]
+                pending = approval.get("status", {}).get("phase") == "Pending"
+                if pending and code in summary["codeExcerpt"]:
+                    return approval["metadata"]["name"]
+            return None
+
+        name = until(waiting, "the call waits for a human")
+        decide(tenant.alice, tenant.namespace, name, "Denied", "why at night?")
+        result = answer.result()
+    assert result["success"] is False
+    assert result["error"].startswith("ApprovalDenied:") and "why at night?" in result["error"]
+
+
+def test_silence_reaches_the_agent_as_well(tenant):
+    with tenant.approver.silent():
+        result = tenant.gateway().execute("eval('1')")
+    assert result["success"] is False and result["error"].startswith("ApprovalExpired"), result
+
+
+def test_the_limit_of_open_questions_is_a_429(tenant):
+    box = tenant.new_box("python", user=tenant.second_agent)
+    with tenant.approver.silent():
+        runs = [
+            box.start(f"print({i})", user=tenant.second_agent) for i in range(OPEN_APPROVALS)
+        ]
+        for run in runs:
+            asked(tenant, run.name)
+        answer = tenant.gateway(tenant.second_agent).tool(
+            "code_execute", {"language": "python", "code": "print(1)", "sandbox_id": box.name}
+        )
+        assert answer.code == 429, answer
+        assert answer.error["code"] == "TooManyOpenApprovals" and "20" in answer.error["message"]
+        for run in runs:
+            run.cancel()
+        for run in runs:
+            run.wait("Cancelled")
+
+
+def test_the_agents_token_decides_nothing_through_the_gateway(tenant, python_box):
+    with tenant.approver.silent():
+        run = python_box.start("print(1)")
+        asked(tenant, run.name)
+        answer = tenant.gateway().send(
+            "POST", f"/v1/approvals/{run.name}", {"verdict": "Approved", "decidedBy": "alice"}
+        )
+        assert answer.code in (403, 404, 405), answer
+        assert "decision" not in tenant.admin.get("approvals", tenant.namespace, run.name)["spec"]
+        run.cancel()
+        run.wait("Cancelled")
+
+
+@pytest.mark.parametrize("millis", [-1500, -300, -50, 0, 20, 100, 400, 900])
+def test_a_decision_around_the_deadline(tenant, python_box, millis):
+    """Sent so long before or after expiresAt. One that was sent after it counts for nothing, also
+    within the same second; one before it either counts in full or not at all."""
+    with tenant.approver.silent():
+        run = python_box.start("print('ran')  # eval(")
+        approval = asked(tenant, run.name)
+        moment = when(approval) + datetime.timedelta(milliseconds=millis)
+        # The moment itself is what the test is about: it is waited for, not guessed.
+        time.sleep(max(0, (moment - datetime.datetime.now(datetime.timezone.utc)).total_seconds()))
+        sent = datetime.datetime.now(datetime.timezone.utc)
+        try:
+            decide(tenant.alice, tenant.namespace, run.name, "Approved")
+        except ApiError as problem:
+            assert problem.code in (403, 409, 422), problem
+        run.finish()
+        settled = tenant.admin.get("approvals", tenant.namespace, run.name)
+    assert run.phase in ("Expired", "Succeeded"), run
+    if sent >= when(approval):
+        assert run.phase == "Expired" and run.exit_code is None, run
+    if run.phase == "Succeeded":
+        assert settled["status"]["phase"] == "Approved"
+    else:
+        assert "claim" not in run.status and "admission" not in run.status
+
+
+def test_a_sandbox_made_anew_takes_no_approval_over(tenant):
+    """The approver says yes to a question about a Sandbox that was replaced by a namesake."""
+    box = tenant.new_box("python")
+    with tenant.approver.silent():
+        run = box.start("print('ran')")
+        asked(tenant, run.name)
+        box.delete()
+        until(
+            lambda: not tenant.admin.find("sandboxes", tenant.namespace, box.name),
+            "the Sandbox is gone",
+        )
+        again = tenant.new_box("python", name=box.name)
+        try:
+            decide(tenant.alice, tenant.namespace, run.name, "Approved")
+        except ApiError as problem:
+            assert problem.code in (403, 404, 409, 422), problem
+
+        def over():
+            found = tenant.admin.find("executions", tenant.namespace, run.name)
+            if found is None:
+                return "gone"
+            phase = found.get("status", {}).get("phase")
+            return phase if phase in ("Denied", "Cancelled", "Expired") else None
+
+        assert until(over, "it ends without having run")
+    assert again.name == box.name
