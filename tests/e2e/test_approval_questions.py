@@ -64,6 +64,40 @@ def test_the_approver_sees_what_ran_before_and_what_ran_since(tenant):
         assert third.finish().phase == "Succeeded", "shown, and allowed all the same"
 
 
+def test_an_approved_call_costs_six_writes(tenant, cluster, python_box):
+    """Of the operator: the Approval, its Pending, the Execution's question, Approved, the claim, and
+    the result. Seeing what ran before costs reads alone."""
+    python_box.run("print('warm')")
+    mark = cluster.audit_mark()
+    run = python_box.run("print('counted')")
+    assert run.phase == "Succeeded", run
+
+    def seen():
+        writes = []
+        for event in cluster.audit_since(mark):
+            ref = event.get("objectRef", {})
+            ours = event["user"]["username"].endswith(":sandgate-operator")
+            if (
+                ours
+                and event["stage"] == "ResponseComplete"
+                and event["verb"] in ("create", "update", "patch", "delete")
+                and ref.get("namespace") == tenant.namespace
+                and ref.get("resource") in ("executions", "approvals")
+            ):
+                writes.append((event["verb"], ref["resource"], ref.get("subresource", "")))
+        return writes if len(writes) >= 6 else None
+
+    writes = until(seen, "the API server's audit log has them")
+    assert writes == [
+        ("create", "approvals", ""),
+        ("patch", "executions", "status"),
+        ("patch", "approvals", "status"),
+        ("patch", "approvals", "status"),
+        ("patch", "executions", "status"),
+        ("patch", "executions", "status"),
+    ], writes
+
+
 def test_a_denial_reaches_the_agent_with_its_reason(tenant):
     gateway = tenant.gateway()
     with tenant.approver.silent(), concurrent.futures.ThreadPoolExecutor(1) as pool:

@@ -96,5 +96,8 @@ class Approver:
             del self.seen[name]
             raise
         except ApiError as problem:
+            if problem.code == 403 and "decidedBy must be" in problem.message:
+                del self.seen[name]  # a policy that was just put back does not stamp yet
+                raise Transient from problem
             if problem.code not in (404, 409, 422):  # gone, or settled in between
                 self.problems.append(problem)
