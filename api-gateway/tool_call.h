@@ -22,7 +22,7 @@ inline constexpr std::array<std::string_view, 6> kToolNames = {
 inline constexpr size_t kMaxCodeBytes = 256 * 1024;
 using api::kMaxContentBytes;  // of a file, decoded
 using api::kMaxPathBytes;
-inline constexpr size_t kMaxPackageBytes = 256;
+using api::kMaxPackageBytes;
 inline constexpr size_t kMaxRegistryBytes = 64;
 inline constexpr size_t kMaxCursorBytes = 512;
 inline constexpr int64_t kMaxTimeoutSeconds = 86400;

@@ -103,6 +103,9 @@ void ReadOutput(const Json& json, ExecutionStatus* status) {
   status->files = FilesFromJson(Member(json, "files"));
   status->files_truncated = BoolOr(json, "filesTruncated");
   status->files_cursor = StringOr(json, "filesCursor");
+  if (auto packages = PackagesFromJson(Member(json, "packages")); packages.ok()) {
+    status->packages = std::move(packages).value();
+  }
 }
 
 ExecutionStatus StatusFromJson(const Json& json) {
@@ -154,6 +157,7 @@ void WriteResult(const ExecutionStatus& status, Json* json) {
   if (!status.files.empty()) (*json)["files"] = ToJson(status.files);
   if (status.files_truncated) (*json)["filesTruncated"] = true;
   if (!status.files_cursor.empty()) (*json)["filesCursor"] = status.files_cursor;
+  if (!status.packages.empty()) (*json)["packages"] = ToJson(status.packages);
   if (status.error) {
     (*json)["error"] = {{"code", status.error->code}, {"message", status.error->message}};
   }

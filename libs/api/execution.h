@@ -7,6 +7,7 @@
 
 #include "libs/api/file_entry.h"
 #include "libs/api/meta.h"
+#include "libs/api/package.h"
 #include "libs/api/sandbox.h"
 
 namespace sandgate::api {
@@ -120,6 +121,8 @@ struct ExecutionStatus {
   std::vector<FileEntry> files;
   bool files_truncated = false;  // there are more: files_cursor asks for them
   std::string files_cursor;
+  // InstallPackage that succeeded: what it brought, as its installer reports it.
+  std::vector<InstalledPackage> packages;
   std::optional<ExecutionError> error;
   Conditions conditions;
 

@@ -90,15 +90,36 @@ base::Status ReadList(const Json& json, RunRequest* request) {
   return ReadPath(json, request);
 }
 
+base::Status ReadInstall(const Json& json, RunRequest* request) {
+  auto install = InstallRequestFromJson(Member(json, "install"));
+  if (!install.ok()) return install.status();
+  request->install = std::move(install).value();
+  if (!request->network) return Bad("network", "is missing: an install cannot do without");
+  return base::Status::Ok();
+}
+
+base::Status ReadNetwork(const Json& json, RunRequest* request) {
+  const Json& member = Member(json, "network");
+  if (member.is_null()) return base::Status::Ok();
+  auto network = RunNetworkFromJson(member);
+  if (!network.ok()) return network.status();
+  request->network = std::move(network).value();
+  return base::Status::Ok();
+}
+
 base::Status ReadOperation(const Json& json, RunRequest* request) {
   const auto operation = ParseOperation(StringOr(json, "operation"));
   if (!operation) return Bad("operation", "is unknown");
   request->operation = *operation;
+  if (base::Status read = ReadNetwork(json, request); !read.ok()) return read;
+  if (request->network && IsFileOperation(*operation)) {
+    return Bad("network", "a file operation has no use for it");
+  }
   switch (*operation) {
     case Operation::kExecute:
       return ReadCode(json, request);
     case Operation::kInstallPackage:
-      return Bad("operation", "this runner does not know InstallPackage");
+      return ReadInstall(json, request);
     case Operation::kWriteFile:
       return ReadWrite(json, request);
     case Operation::kReadFile:
@@ -194,12 +215,14 @@ Json ToJson(const RunRequest& request) {
                {"graceMillis", request.grace_millis},
                {"memoryBytes", request.memory_bytes},
                {"outputBytes", request.output_bytes}};
+  if (request.network) json["network"] = ToJson(*request.network);
   switch (request.operation) {
     case Operation::kExecute:
       json["language"] = LanguageName(request.language);
       json["code"] = Base64Encode(request.code);
       break;
     case Operation::kInstallPackage:
+      if (request.install) json["install"] = ToJson(*request.install);
       break;
     case Operation::kWriteFile:
       json["path"] = request.path;
@@ -260,6 +283,7 @@ Json ToJson(const RunState& state) {
     json["filesTruncated"] = true;
     json["filesCursor"] = state.files_cursor;
   }
+  if (!state.packages.empty()) json["packages"] = ToJson(state.packages);
   return json;
 }
 
@@ -299,6 +323,9 @@ base::Result<RunState> RunStateFromJson(const Json& json, int64_t max_output_byt
     return Bad("errorCode", "is unknown");
   }
   if (base::Status files = ReadFiles(json, &state); !files.ok()) return files;
+  auto packages = PackagesFromJson(Member(json, "packages"));
+  if (!packages.ok()) return packages.status();
+  state.packages = std::move(packages).value();
   return state;
 }
 

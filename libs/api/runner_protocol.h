@@ -7,6 +7,9 @@
 //   GET    /v1/runs/{runId}?wait=30s  -> 200 RunState, as soon as it is terminal or after `wait`;
 //                              404 unknown
 //   POST   /v1/runs/{runId}/cancel    -> 202; the run ends with outcome kCancelled
+//   POST   /v1/probe           ProbeRequest -> 200 {"outcome"}, after its timeout at the latest;
+//   429
+//                              while another probe is under way
 //   DELETE /v1/runs/{runId}    -> 204: the operator has stored the result; 409 while it runs
 //
 // The runner's answers are untrusted: readers here check every member and every size.
@@ -19,6 +22,8 @@
 
 #include "libs/api/execution.h"
 #include "libs/api/json.h"
+#include "libs/api/package.h"
+#include "libs/api/run_network.h"
 
 namespace sandgate::api {
 
@@ -41,7 +46,11 @@ struct RunRequest {
   int64_t grace_millis = 2000;  // between SIGTERM and SIGKILL
   int64_t memory_bytes = 0;     // of one run
   int64_t output_bytes = 0;     // a stream, or the file that is read
+  // The way out of an Execute or InstallPackage; absent: the run has none.
+  std::optional<RunNetwork> network;
 
+  // InstallPackage, which also has a network
+  std::optional<InstallRequest> install;
   // WriteFile, ReadFile, ListFiles
   std::string path;  // as it was given; "" is the workspace itself, for a listing
   // WriteFile
@@ -80,6 +89,8 @@ struct RunState {
   std::vector<FileEntry> files;
   bool files_truncated = false;
   std::string files_cursor;
+  // InstallPackage that succeeded
+  std::vector<InstalledPackage> packages;
 };
 
 Json ToJson(const RunnerInfo& info);

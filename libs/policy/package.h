@@ -5,14 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "libs/api/package.h"
 #include "libs/policy/policy.h"
 
 namespace sandgate::policy {
 
-inline constexpr size_t kMaxPackageBytes = 256;
 inline constexpr size_t kMaxRegistryBytes = 64;
 
-enum class Installer { kPip, kNpm };
+using api::Installer;
+using api::kMaxPackageBytes;
 
 // pypi and npm name theirs; any other registry is one for the sandbox's language.
 Installer InstallerOf(const std::string& registry, const std::optional<api::Language>& language);
