@@ -106,7 +106,7 @@ def test_parts_can_be_left_out():
     assert len(by_kind(everything, "MutatingAdmissionPolicy")) == 2
     less = rendered(
         "--set",
-        "crds.install=false,runtimeClass.create=false,gateway.enabled=false,networkPolicy.enabled=false,admission.mutating=false",
+        "crds.install=false,runtimeClass.create=false,gateway.enabled=false,egress.enabled=false,networkPolicy.enabled=false,admission.mutating=false",
     )
     kinds = {document["kind"] for document in less}
     assert not kinds & {
@@ -124,7 +124,11 @@ def test_parts_can_be_left_out():
         "ValidatingAdmissionPolicyBinding",
     }
     many = rendered("--set", "operator.replicas=2,gateway.replicas=3")
-    assert sorted(by_kind(many, "PodDisruptionBudget")) == ["sandgate-gateway", "sandgate-operator"]
+    assert sorted(by_kind(many, "PodDisruptionBudget")) == [
+        "sandgate-egress",
+        "sandgate-gateway",
+        "sandgate-operator",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -53,3 +53,26 @@ readinessProbe:
 {{- $runtime := .Values.policy.security.sandbox.runtime -}}
 {{- if eq $runtime "runsc" }}gvisor{{ else }}{{ $runtime }}{{ end -}}
 {{- end }}
+
+{{- /*
+What is no public IPv4 or IPv6 address, as libs/egress/address.cc has it: a test compares the two. One deviation: an exception
+for NAT64 (64:ff9b::/96) is an ipBlock of its own.
+*/ -}}
+{{- define "sandgate.privateV4" -}}
+[0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 168.63.129.16/32, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24,
+ 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 224.0.0.0/4, 240.0.0.0/4]
+{{- end }}
+{{- define "sandgate.privateV6" -}}
+["::/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "4000::/2", "8000::/1"]
+{{- end }}
+
+{{- /* The ports of egress.resolver, and 53, as a YAML list without repetitions. */ -}}
+{{- define "sandgate.resolverPorts" -}}
+{{- $ports := list 53 -}}
+{{- range .Values.egress.resolver -}}
+{{- if regexMatch "^([0-9.]+|\\[.*\\]):[0-9]+$" . -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end }}
