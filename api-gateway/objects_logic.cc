@@ -76,6 +76,7 @@ void AddOperation(const InstallPackage& call, api::Json* spec) {
   api::Json& install = (*spec)["installPackage"];
   install = {{"package", call.package}};
   if (!call.registry.empty()) install["registry"] = call.registry;
+  if (call.timeout) (*spec)["timeoutSeconds"] = *call.timeout;
 }
 
 void AddOperation(const WriteFile& call, api::Json* spec) {

@@ -63,7 +63,9 @@ Json InstallSchema() {
   registry["maxLength"] = kMaxRegistryBytes;
   return Object({{"sandbox_id", SandboxName("Sandbox, made with network access.")},
                  {"package", std::move(package)},
-                 {"registry", std::move(registry)}},
+                 {"registry", std::move(registry)},
+                 {"timeout", Integer("Seconds the install may take (default: the sandbox's, 30).",
+                                     1, kMaxTimeoutSeconds)}},
                 {"sandbox_id", "package"});
 }
 

@@ -140,6 +140,7 @@ api::Json ResultOf(const api::Execution& execution, const WholeOutputs& whole) {
     case api::Operation::kInstallPackage:
       result["package"] = spec.package;
       result["registry"] = spec.registry.empty() ? kDefaultRegistry : spec.registry;
+      result["packages"] = api::ToJson(status.packages);
       AddStreams(status, whole, &result);
       break;
     case api::Operation::kWriteFile:

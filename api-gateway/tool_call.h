@@ -21,8 +21,8 @@ inline constexpr std::array<std::string_view, 6> kToolNames = {
 // its own parameters, and nothing is created before all of it is known to be good.
 inline constexpr size_t kMaxCodeBytes = 256 * 1024;
 using api::kMaxContentBytes;  // of a file, decoded
-using api::kMaxPathBytes;
 using api::kMaxPackageBytes;
+using api::kMaxPathBytes;
 inline constexpr size_t kMaxRegistryBytes = 64;
 inline constexpr size_t kMaxCursorBytes = 512;
 inline constexpr int64_t kMaxTimeoutSeconds = 86400;
@@ -55,7 +55,8 @@ struct CodeExecute {
 struct InstallPackage {
   std::string sandbox_id;
   std::string package;
-  std::string registry;  // "" = kDefaultRegistry
+  std::string registry;            // "" = kDefaultRegistry
+  std::optional<int64_t> timeout;  // seconds
 };
 
 struct WriteFile {

@@ -100,6 +100,7 @@ std::variant<ToolCall, CallError> ParseInstall(const api::Json& json) {
   if (!call.registry.empty() && !IsDnsLabel(call.registry, kMaxRegistryBytes)) {
     reader.Fail("registry", "must be a registry's name: pypi or npm");
   }
+  call.timeout = reader.OptionalInteger("timeout", 1, kMaxTimeoutSeconds);
   if (auto error = reader.Finish()) return *error;
   return ToolCall(std::move(call));
 }

@@ -30,6 +30,14 @@ Json EntrySchema() {
       {"name"});
 }
 
+Json PackageSchema() {
+  return OpenObject({{"name", Text("Name in its registry.")},
+                     {"version", Text("Version that was installed.")},
+                     {"hash", Text("Digest of its archive: sha256:<hex> (pip), sha512-<base64> "
+                                   "(npm); absent where the installer names none.")}},
+                    {"name", "version"});
+}
+
 // What the tool gives beside success, sandbox_id, error and execution.
 Json OwnProperties(const std::string& tool) {
   Json own = Json::object();
@@ -42,6 +50,9 @@ Json OwnProperties(const std::string& tool) {
     AddStreams(&own);
     own["package"] = Text("Package as it was asked for.");
     own["registry"] = Text("Registry by name.");
+    own["packages"] = ListOf(PackageSchema(),
+                             "What was installed, dependencies too, as the installer tells it; "
+                             "empty after an error, and where all of it was there already.");
   } else if (tool == "code_write_file") {
     own["file_path"] = Text("Path as it was asked for.");
   } else if (tool == "code_read_file") {
@@ -64,7 +75,9 @@ const char* Description(const std::string& tool) {
            "run.";
   }
   if (tool == "code_install_package") {
-    return "Install a package from an allowed registry into a sandbox that has network access.";
+    return "Install a package from an allowed registry into a sandbox that has network access. "
+           "Code "
+           "that runs there afterwards can import it.";
   }
   if (tool == "code_write_file") {
     return "Write a file in a sandbox's workspace: all of it or, with an error, nothing.";

@@ -4,6 +4,7 @@
 #include "operator/approval_logic.h"
 #include "operator/execution_context.h"
 #include "operator/file_logic.h"
+#include "operator/install_logic.h"
 
 namespace sandgate::op {
 namespace {
@@ -16,22 +17,39 @@ std::string Mebibytes(int64_t bytes) {
   return std::to_string(bytes >> 20) + " MiB";
 }
 
+// What ran, as errors call it.
+std::string NameOf(api::Operation operation) {
+  if (api::IsFileOperation(operation)) return "The operation";
+  return operation == api::Operation::kInstallPackage ? "The install" : "The code";
+}
+
+// How a run ended that ran to its end; *done says it in a sentence.
+ExecutionPhase TakeEnd(const api::RunState& state, api::Operation operation,
+                       api::ExecutionStatus* status, std::string* done) {
+  if (api::IsFileOperation(operation)) {
+    *done = "The operation is done.";
+    return TakeFileResult(state, status);
+  }
+  if (operation == api::Operation::kInstallPackage) {
+    *done = "The package is installed.";
+    return TakeInstallResult(state, status);
+  }
+  *done = "The code exited with " + std::to_string(state.exit_code) + ".";
+  return state.exit_code == 0 ? ExecutionPhase::kSucceeded : ExecutionPhase::kFailed;
+}
+
 // The runner's outcome in the words of the Execution's status.
 ExecutionPlan Result(const ExecutionContext& c, const api::EffectiveLimits& limits) {
   const std::shared_ptr<const api::RunState>& state = c.seen.run.state;
   api::ExecutionStatus status = c.status();
   ExecutionPhase phase = ExecutionPhase::kFailed;
-  const bool file = api::IsFileOperation(c.spec().operation);
-  const std::string what = file ? "The operation" : "The code";
+  const std::string what = NameOf(c.spec().operation);
+  std::string message;
   status.exit_code = state->exit_code;
   status.execution_time_millis = state->duration_millis;
   switch (state->outcome) {
     case RunOutcome::kExited:
-      if (file) {
-        phase = TakeFileResult(*state, &status);
-      } else if (state->exit_code == 0) {
-        phase = ExecutionPhase::kSucceeded;
-      }
+      phase = TakeEnd(*state, c.spec().operation, &status, &message);
       break;
     case RunOutcome::kTimedOut:
       phase = ExecutionPhase::kTimedOut;
@@ -57,8 +75,6 @@ ExecutionPlan Result(const ExecutionContext& c, const api::EffectiveLimits& limi
       status.error = {"RunRefused", what + " could not be started: " + state->error_message};
       break;
   }
-  std::string message = "The code exited with " + std::to_string(state->exit_code) + ".";
-  if (file) message = "The operation is done.";
   if (status.error) message = status.error->message;
   Finish(&status, phase, message, c);
   return {StoreResult{std::move(status), state}, std::nullopt};

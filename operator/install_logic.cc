@@ -29,6 +29,36 @@ std::optional<Refusal> RefusedInstall(const api::ExecutionSpec& spec,
                                            "); use pypi or npm."};
 }
 
+std::optional<api::InstallRequest> InstallRequestFor(const api::ExecutionSpec& spec,
+                                                     const api::SandboxSpec& sandbox,
+                                                     const policy::SandboxSettings& settings) {
+  if (spec.operation != api::Operation::kInstallPackage) return std::nullopt;
+  const auto registry = policy::CheckRegistry(spec.registry);
+  if (!registry.ok()) return std::nullopt;
+  const api::Installer installer = policy::InstallerOf(*registry, sandbox.language);
+  std::string url = policy::IndexUrl(settings, *registry, installer);
+  if (url.empty()) return std::nullopt;
+  return api::InstallRequest{installer, spec.package, std::move(url)};
+}
+
+api::ExecutionPhase TakeInstallResult(const api::RunState& state, api::ExecutionStatus* status) {
+  if (state.exit_code != 0) {
+    status->error = {"InstallFailed", "The installer exited with " +
+                                          std::to_string(state.exit_code) + ": stderr says why."};
+    return api::ExecutionPhase::kFailed;
+  }
+  if (!state.error_code.empty()) {
+    // Nobody could say later what runs here.
+    status->error = {"InstallFailed",
+                     "The installer ended well, but what it installed cannot be "
+                     "told: " +
+                         state.error_message};
+    return api::ExecutionPhase::kFailed;
+  }
+  status->packages = state.packages;
+  return api::ExecutionPhase::kSucceeded;
+}
+
 std::vector<std::string> DomainsOf(const api::ExecutionSpec& spec,
                                    const policy::SandboxSettings& settings) {
   if (spec.operation != api::Operation::kInstallPackage) return spec.allowed_domains;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libs/policy/index_url.h"
 #include "libs/policy/yaml_reader.h"
 
 namespace sandgate::policy {
@@ -57,16 +58,10 @@ std::string Lower(std::string text) {
   return text;
 }
 
-void ReadNetwork(const Reader& reader, SandboxSettings* settings) {
+void ReadRegistries(const Reader& registries, SandboxSettings* settings) {
   static const re2::RE2 kRegistry("[a-z0-9]([-a-z0-9]{0,62}[a-z0-9])?");
   static const re2::RE2 kHost("[a-z0-9]([-a-z0-9_.]{0,251}[a-z0-9])?");
-  reader.ExpectKeys({"enabled_by_default", "allowed_registries"});
-  if (const auto value = reader.Find("enabled_by_default")) {
-    settings->network_enabled_by_default = value->Boolean();
-  }
-  const auto registries = reader.Find("allowed_registries");
-  if (!registries) return;
-  for (const auto& [name, hosts] : registries->Members(kMaxRegistries)) {
+  for (const auto& [name, hosts] : registries.Members(kMaxRegistries)) {
     if (!re2::RE2::FullMatch(name, kRegistry)) {
       hosts.Fail("a registry's name has lower-case letters, digits and dashes, for example pypi");
     }
@@ -78,7 +73,43 @@ void ReadNetwork(const Reader& reader, SandboxSettings* settings) {
         host.Fail("must be a host name, without https:// and without a path");
       }
     }
+    if (list.empty()) settings->registry_urls.erase(name);  // switched off
   }
+}
+
+void ReadRegistryUrls(const Reader& urls, SandboxSettings* settings) {
+  for (const auto& [name, url] : urls.Members(kMaxRegistries)) {
+    const auto hosts = settings->allowed_registries.find(name);
+    if (hosts == settings->allowed_registries.end()) {
+      url.Fail("is of a registry that allowed_registries does not name");
+    }
+    const std::string text = url.Text(api::kMaxIndexUrlBytes);
+    if (const std::string why = WhyNoIndexUrl(text, hosts->second); !why.empty()) url.Fail(why);
+    settings->registry_urls[name] = NormalIndexUrl(text);
+  }
+}
+
+// A layer below may have given the address, and this one other hosts.
+void CheckOlderUrls(const Reader& registries, const SandboxSettings& settings) {
+  for (const auto& [name, url] : settings.registry_urls) {
+    const std::string why = WhyNoIndexUrl(url, settings.allowed_registries.at(name));
+    if (why.empty()) continue;
+    registries.Find(name)
+        .value_or(registries)
+        .Fail("has not the host of registry_urls." + name + " (" + url +
+              "), which a policy below this one gives; give another address here");
+  }
+}
+
+void ReadNetwork(const Reader& reader, SandboxSettings* settings) {
+  reader.ExpectKeys({"enabled_by_default", "allowed_registries", "registry_urls"});
+  if (const auto value = reader.Find("enabled_by_default")) {
+    settings->network_enabled_by_default = value->Boolean();
+  }
+  const auto registries = reader.Find("allowed_registries");
+  if (registries) ReadRegistries(*registries, settings);
+  if (const auto urls = reader.Find("registry_urls")) ReadRegistryUrls(*urls, settings);
+  if (registries) CheckOlderUrls(*registries, *settings);
 }
 
 std::string ReadImage(const Reader& reader, bool wildcard) {

@@ -88,6 +88,15 @@ std::vector<std::string> RegistryHosts(const SandboxSettings& settings,
   return found == settings.allowed_registries.end() ? std::vector<std::string>{} : found->second;
 }
 
+std::string IndexUrl(const SandboxSettings& settings, const std::string& registry,
+                     Installer installer) {
+  const std::vector<std::string> hosts = RegistryHosts(settings, registry);
+  if (hosts.empty()) return "";
+  const auto given = settings.registry_urls.find(registry);
+  if (given != settings.registry_urls.end()) return given->second;
+  return "https://" + hosts.front() + (installer == Installer::kPip ? "/simple/" : "/");
+}
+
 bool IsStandardRegistry(const std::string& registry) {
   return registry == "pypi" || registry == "npm";
 }

@@ -29,6 +29,10 @@ base::Result<std::string> CheckRegistry(const std::string& registry);
 // Where an install from that registry may go: the policy's hosts. Empty: none is configured.
 std::vector<std::string> RegistryHosts(const SandboxSettings& settings,
                                        const std::string& registry);
+// Where its installer looks, "https://HOST/PATH/": the policy's address, else the first host's
+// ("https://HOST/simple/" for pip, "https://HOST/" for npm). "" where it has no host.
+std::string IndexUrl(const SandboxSettings& settings, const std::string& registry,
+                     Installer installer);
 // pypi and npm: what the seed calls standard, and a deployment only has to name hosts for.
 bool IsStandardRegistry(const std::string& registry);
 

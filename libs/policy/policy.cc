@@ -65,6 +65,10 @@ std::string RevisionOf(const Settings& settings) {
     canonical.Add("registry", name);
     canonical.Add("hosts", hosts);
   }
+  for (const auto& [name, url] : sandbox.registry_urls) {
+    canonical.Add("index", name);
+    canonical.Add("url", url);
+  }
   for (const auto& [language, image] : sandbox.images) {
     canonical.Add(api::LanguageName(language), image);
   }

@@ -31,8 +31,9 @@ struct SandboxSettings {
   Limits max_limits;                     // ceilings
   bool network_enabled_by_default = false;
   std::map<std::string, std::vector<std::string>> allowed_registries;  // hosts by registry
-  std::map<api::Language, std::string> images;                         // python, javascript, shell
-  std::vector<std::string> allowed_images;                             // for Sandbox.spec.image
+  std::map<std::string, std::string> registry_urls;  // of some: "https://HOST/PATH/"
+  std::map<api::Language, std::string> images;       // python, javascript, shell
+  std::vector<std::string> allowed_images;           // for Sandbox.spec.image
 };
 
 // A tool call as rules see it: parameters by the seed's names.

@@ -125,7 +125,7 @@ const std::vector<std::string>& ParametersOf(const std::string& tool) {
   static const std::map<std::string, std::vector<std::string>> parameters = {
       {"code_execute",
        {"language", "code", "sandbox_id", "timeout", "network_enabled", "allowed_domains"}},
-      {"code_install_package", {"sandbox_id", "package", "registry", "network_enabled"}},
+      {"code_install_package", {"sandbox_id", "package", "registry", "timeout", "network_enabled"}},
       {"code_write_file", {"sandbox_id", "file_path", "content", "mode", "append"}},
       {"code_read_file", {"sandbox_id", "file_path"}},
       {"code_list_files", {"sandbox_id", "path"}},

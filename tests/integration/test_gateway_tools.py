@@ -10,6 +10,7 @@ from kubeapi import path, unique
 
 ASYNC = {"Prefer": "respond-async"}
 HALF_MIB = 512 * 1024
+INSTALLED = [{"name": "axios", "version": "1.6.0", "hash": "sha512-EZ1D=="}, {"name": "ms", "version": "2.1.3"}]
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +76,11 @@ CALLS = {
         },
     ),
     "code_install_package": (
-        {"package": "axios@1.6.0", "registry": "npm"},
+        {"package": "axios@1.6.0", "registry": "npm", "timeout": 120},
         ("installPackage", {"package": "axios@1.6.0", "registry": "npm"}),
-        {"exitCode": 0, "stdout": "added 1 package\n", "stderr": ""},
-        {"package": "axios@1.6.0", "registry": "npm", "stdout": "added 1 package\n", "stderr": ""},
+        {"exitCode": 0, "stdout": "added 1 package\n", "stderr": "", "packages": INSTALLED},
+        {"package": "axios@1.6.0", "registry": "npm", "stdout": "added 1 package\n", "stderr": "",
+         "packages": INSTALLED},
     ),
 }
 

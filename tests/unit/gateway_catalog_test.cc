@@ -51,7 +51,7 @@ TEST(GatewayCatalog, EveryToolRefusesWhatItsSchemaDoesNotName) {
 // name.
 TEST(GatewayCatalog, ResultsHaveTheirSchemasShape) {
   const std::vector<ExecutionCall> calls = {CodeExecute{"a", {}, "x", {}, {}, {}, {}},
-                                            InstallPackage{"a", "p", ""},
+                                            InstallPackage{"a", "p", "", {}},
                                             WriteFile{"a", "f", "c", true, false, ""},
                                             ReadFile{"a", "f", ""}, ListFiles{"a", "", {}, ""}};
   for (size_t i = 0; i < calls.size(); ++i) {

@@ -72,6 +72,10 @@ TEST(GatewayFileRequest, ReadListAndInstall) {
             .package,
         package);
   }
+  api::Json install = {{"sandbox_id", "a"}, {"package", "p"}};
+  EXPECT_EQ(Parsed<InstallPackage>("code_install_package", install).timeout, std::nullopt);
+  install["timeout"] = 120;
+  EXPECT_EQ(Parsed<InstallPackage>("code_install_package", install).timeout, 120);
 }
 
 struct Bad {
@@ -155,6 +159,8 @@ std::vector<Bad> BadCalls() {
       {kInstall, {{"package", std::string(257, 'a')}}, "package", "at most 256"},
       {kInstall, {{"registry", "https://example.com"}}, "registry", "pypi or npm"},
       {kInstall, {{"registry", 1}}, "registry", "must be a string"},
+      {kInstall, {{"timeout", 0}}, "timeout", "from 1 to 86400"},
+      {kInstall, {{"timeout", "2m"}}, "timeout", "whole number"},
       {kInstall, {{"version", "1"}}, "version", "is not a parameter"},
   };
 }

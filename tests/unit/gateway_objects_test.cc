@@ -83,11 +83,13 @@ api::Json SpecOf(const ExecutionCall& call) {
 }
 
 TEST(GatewayObjects, WhatTheOtherToolsBecome) {
-  EXPECT_EQ(SpecOf(InstallPackage{"s", "axios@1.6.0", "npm"})["installPackage"],
+  EXPECT_EQ(SpecOf(InstallPackage{"s", "axios@1.6.0", "npm", {}})["installPackage"],
             api::Json({{"package", "axios@1.6.0"}, {"registry", "npm"}}));
   // Nothing is filled in: what is absent is resolved when it is used.
-  EXPECT_EQ(SpecOf(InstallPackage{"s", "requests", ""})["installPackage"],
+  EXPECT_EQ(SpecOf(InstallPackage{"s", "requests", "", {}})["installPackage"],
             api::Json({{"package", "requests"}}));
+  EXPECT_FALSE(SpecOf(InstallPackage{"s", "requests", "", {}}).contains("timeoutSeconds"));
+  EXPECT_EQ(SpecOf(InstallPackage{"s", "requests", "", 120})["timeoutSeconds"], 120);
   EXPECT_EQ(SpecOf(WriteFile{"s", "a/b", "text", true, false, ""})["writeFile"],
             api::Json({{"path", "a/b"}, {"content", "text"}}));
   EXPECT_EQ(SpecOf(WriteFile{"s", "run.sh", "", true, true, "0755"})["writeFile"],

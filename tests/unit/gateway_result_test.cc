@@ -131,14 +131,20 @@ TEST(GatewayResult, AnInstall) {
   execution.spec.package = "requests==2.31.0";
   execution.status.exit_code = 0;
   execution.status.out = "Successfully installed requests-2.31.0\n";
-  EXPECT_EQ(ResultOf(execution), api::Json({{"success", true},
-                                            {"sandbox_id", "sandbox-1"},
-                                            {"package", "requests==2.31.0"},
-                                            {"registry", "pypi"},
-                                            {"stdout", "Successfully installed requests-2.31.0\n"},
-                                            {"stderr", ""},
-                                            {"error", nullptr},
-                                            {"execution", "execution-1"}}));
+  execution.status.packages = {{"requests", "2.31.0", "sha256:58cd"}, {"idna", "3.13", ""}};
+  EXPECT_EQ(ResultOf(execution),
+            api::Json({{"success", true},
+                       {"sandbox_id", "sandbox-1"},
+                       {"package", "requests==2.31.0"},
+                       {"registry", "pypi"},
+                       {"stdout", "Successfully installed requests-2.31.0\n"},
+                       {"stderr", ""},
+                       {"packages",
+                        {{{"name", "requests"}, {"version", "2.31.0"}, {"hash", "sha256:58cd"}},
+                         {{"name", "idna"}, {"version", "3.13"}}}},
+                       {"error", nullptr},
+                       {"execution", "execution-1"}}));
+  execution.status.packages.clear();
   execution.spec.registry = "npm";
   execution.status.phase = api::ExecutionPhase::kFailed;
   execution.status.error = {"NetworkAccessRequired", "the sandbox has no network"};
@@ -146,6 +152,7 @@ TEST(GatewayResult, AnInstall) {
   EXPECT_EQ(refused["registry"], "npm");
   EXPECT_EQ(refused["error"], "Network access required for package installation");
   EXPECT_EQ(refused["success"], false);
+  EXPECT_EQ(refused["packages"], api::Json::array());
 }
 
 TEST(GatewayResult, AWrittenFile) {

@@ -84,7 +84,11 @@ TEST_F(GatewayToolsTest, AnAbsentSandboxIsAResultOfThatTool) {
                        {"code_list_files", Json::object()}};
   const Json shapes = {
       {"code_install_package",
-       {{"package", "p"}, {"registry", "pypi"}, {"stdout", ""}, {"stderr", ""}}},
+       {{"package", "p"},
+        {"registry", "pypi"},
+        {"packages", Json::array()},
+        {"stdout", ""},
+        {"stderr", ""}}},
       {"code_write_file", {{"file_path", "f"}}},
       {"code_read_file", {{"file_path", "f"}, {"content", ""}, {"encoding", "text"}}},
       {"code_list_files", {{"path", "."}, {"files", Json::array()}, {"entries", Json::array()}}}};

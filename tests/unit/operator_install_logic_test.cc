@@ -77,6 +77,65 @@ TEST(InstallTest, ItsDomainsAreThePolicys) {
   EXPECT_THAT(DomainsOf(spec, policy->sandbox()), ElementsAre("evil.example"));
 }
 
+TEST(InstallTest, WhatTheRunnerIsTold) {
+  const auto policy = LoadPolicy(
+      "security: {sandbox: {network: {allowed_registries: {pypi: [index.example, files.example], "
+      "npm: [npm.example], own: [own.example]}, registry_urls: {own: 'https://own.example/o/'}}}}");
+  api::ExecutionSpec spec;
+  spec.operation = api::Operation::kInstallPackage;
+  spec.package = "x@1";
+  api::SandboxSpec sandbox;
+  sandbox.language = api::Language::kJavaScript;
+  const auto told = [&](const char* registry) {
+    spec.registry = registry;
+    const auto install = InstallRequestFor(spec, sandbox, policy->sandbox());
+    if (!install) return std::string("nothing");
+    EXPECT_EQ(install->package, spec.package);
+    return std::string(api::InstallerName(install->installer)) + " " + install->index_url;
+  };
+  EXPECT_EQ(told(""), "pip https://index.example/simple/");
+  EXPECT_EQ(told("npm"), "npm https://npm.example/");
+  EXPECT_EQ(told("own"), "npm https://own.example/o/");
+  sandbox.language = api::Language::kPython;
+  EXPECT_EQ(told("own"), "pip https://own.example/o/");
+  EXPECT_EQ(told("gone"), "nothing");
+  EXPECT_EQ(told("no name"), "nothing");
+  spec.operation = api::Operation::kExecute;
+  EXPECT_EQ(told("npm"), "nothing");
+}
+
+api::RunState Ended(int64_t exit_code) {
+  api::RunState state;
+  state.finished = state.started = true;
+  state.exit_code = exit_code;
+  state.packages = {{"requests", "2.31.0", "sha256:58cd"}};
+  return state;
+}
+
+TEST(InstallTest, ItsResult) {
+  api::ExecutionStatus status;
+  EXPECT_EQ(TakeInstallResult(Ended(0), &status), api::ExecutionPhase::kSucceeded);
+  EXPECT_EQ(status.packages, Ended(0).packages);
+  EXPECT_FALSE(status.error);
+
+  status = {};
+  EXPECT_EQ(TakeInstallResult(Ended(1), &status), api::ExecutionPhase::kFailed);
+  ASSERT_TRUE(status.error);
+  EXPECT_EQ(status.error->code, "InstallFailed");
+  EXPECT_EQ(status.error->message, "The installer exited with 1: stderr says why.");
+  EXPECT_TRUE(status.packages.empty());
+
+  api::RunState untold = Ended(0);
+  untold.error_code = "FileNotFound";
+  untold.error_message = "there is no report";
+  status = {};
+  EXPECT_EQ(TakeInstallResult(untold, &status), api::ExecutionPhase::kFailed);
+  ASSERT_TRUE(status.error);
+  EXPECT_EQ(status.error->code, "InstallFailed");
+  EXPECT_THAT(status.error->message, HasSubstr("cannot be told: there is no report"));
+  EXPECT_TRUE(status.packages.empty());
+}
+
 // A Sandbox that does not say has network as the policy says; one that says keeps its word.
 TEST(InstallTest, NetworkByDefault) {
   const auto on = LoadPolicy("security: {sandbox: {network: {enabled_by_default: true}}}");
