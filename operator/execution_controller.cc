@@ -16,18 +16,6 @@ using base::Status;
 
 constexpr std::chrono::milliseconds kSoon{20};
 
-api::Json ApprovalJson(const api::Execution& execution, const api::ApprovalRequest& request) {
-  const api::OwnerReference owner{api::kApiVersion, "Execution", execution.meta.name,
-                                  execution.meta.uid, true};
-  return {{"apiVersion", api::kApiVersion},
-          {"kind", "Approval"},
-          {"metadata",
-           {{"namespace", execution.meta.ns},
-            {"name", execution.meta.name},
-            {"ownerReferences", api::Json::array({api::OwnerToJson(owner)})}}},
-          {"spec", {{"request", api::ToJson(request)}}}};
-}
-
 bool SameSandbox(const api::Execution& one, const api::Execution& other) {
   return one.meta.ns == other.meta.ns && one.spec.sandbox_name == other.spec.sandbox_name;
 }
@@ -53,6 +41,7 @@ ExecutionController::ExecutionController(ControllerParts parts, kube::WorkQueue&
     : parts_(std::move(parts)),
       queue_(queue),
       observer_(std::move(observer)),
+      approvals_(parts_, observer_.approvals),
       trail_(parts_.audit),
       histories_(parts_.cluster.api()) {}
 
@@ -76,22 +65,6 @@ void ExecutionController::Work() {
     Requeue(status, *key, &queue_);
     queue_.Done(*key);
   }
-}
-
-// Once its UID is recorded, "there is none" is only believed from the API server itself: a cache
-// that is behind would deny what a human approved.
-base::Result<Caches::ApprovalPtr> ExecutionController::FindApproval(
-    const kube::Key& key, const api::Execution& execution) {
-  if (Caches::ApprovalPtr cached = parts_.caches.Approval(key)) return cached;
-  if (execution.status.approval_uid.empty()) {
-    return parts_.caches.written_approvals().Own(key);  // made by us a moment ago, or null
-  }
-  const auto live = parts_.cluster.api().Get(kube::kApprovals, key.ns, key.name);
-  if (live.status().code() == Code::kNotFound) return Caches::ApprovalPtr();
-  if (!live.ok()) return live.status();
-  auto parsed = api::Approval::FromJson(*live);
-  if (!parsed.ok()) return parsed.status();
-  return std::make_shared<const api::Approval>(std::move(parsed).value());
 }
 
 // Waits for a human, or has just been given its question: between the two lies a pass, and a crowd
@@ -157,7 +130,7 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
   const Caches::ExecutionPtr execution = parts_.caches.Execution(key);
   if (!execution || execution->status.terminal()) return Status::Ok();
   const Caches::SandboxPtr sandbox = parts_.caches.Sandbox({key.ns, execution->spec.sandbox_name});
-  const auto approval = FindApproval(key, *execution);
+  const auto approval = approvals_.Find(key, *execution);
   if (!approval.ok()) return approval.status().WithContext("reading the Approval");
 
   ExecutionObserved seen;
@@ -179,9 +152,7 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
   }
   seen.policy_refused = policy.refused;
   const base::Time now = parts_.clock.Now();  // after all that was read
-  if (seen.approval != nullptr && seen.approval->phase == api::ApprovalPhase::kApproved) {
-    seen.approved_since = approved_.Note(key, seen.approval->meta.uid, now);
-  }
+  seen.approved_since = approvals_.ApprovedSince(key, seen.approval, now);
   const ExecutionPlan plan = ReconcileExecution(seen, *policy.policy, parts_.settings, now);
   if (plan.again_at) {
     queue_.AddAfter(key, std::max<base::Duration>(kSoon, *plan.again_at - now));
@@ -195,8 +166,7 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
 // knows how.
 Status ExecutionController::Forget(const kube::Key& key) {
   parts_.caches.written_executions().Forget(key);
-  parts_.caches.written_approvals().Forget(key);
-  approved_.Forget(key);
+  approvals_.Forget(key);
   std::optional<api::ExecutionStatus> last;
   if (const auto uid = trail_.Open(key)) {
     const auto live = parts_.cluster.api().Get(kube::kExecutions, key.ns, key.name);
@@ -219,115 +189,51 @@ Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved&
     if (place) call(*place);
     return Status::Ok();
   };
+  const auto again_if_done = [&](Status status) {
+    if (status.ok()) queue_.Add(key);
+    return status;
+  };
   return std::visit(
-      Overloaded{
-          [](const Wait&) { return Status::Ok(); },
-          [&](const CreateApproval& create) { return AskHuman(key, execution, create.request); },
-          [&](const SettleApproval& settle) {
-            const Status settled = Settle(key, *seen.approval, settle);
-            if (settled.ok()) trail_.Settled(key, *seen.approval, settle);
-            return settled;
-          },
-          [&](const NoteChange& note) { return Note(key, *seen.approval, note); },
-          [&](const ReadHistory&) { return Read(key, seen); },
-          [&](const WriteStatus& write) { return Write(key, execution, write.status); },
-          [&](const StartRun& start) {
-            base::LogInfo(
-                "execution: starting the run",
-                {{"execution", key.ToString()}, {"runId", start.admitted.claim().run_id}});
-            parts_.runners.Start(key, execution.meta.uid, start.admitted);
-            return Status::Ok();
-          },
-          [&](const FollowRun&) {
-            return with_place(
-                [&](const RunPlace& at) { parts_.runners.Follow(key, execution.meta.uid, at); });
-          },
-          [&](const CancelRun&) {
-            const Status status = with_place(
-                [&](const RunPlace& at) { parts_.runners.Cancel(key, execution.meta.uid, at); });
-            queue_.Add(key);
-            return status;
-          },
-          [&](const StoreResult& result) { return Store(key, seen, result); },
-          [&](const ReleaseRun&) {
-            return with_place(
-                [&](const RunPlace& at) { parts_.runners.Release(execution.meta.uid, at); });
-          }},
+      Overloaded{[](const Wait&) { return Status::Ok(); },
+                 [&](const CreateApproval& create) {
+                   return again_if_done(approvals_.Ask(key, execution, create.request));
+                 },
+                 [&](const SettleApproval& settle) {
+                   const Status settled =
+                       again_if_done(approvals_.Settle(key, *seen.approval, settle));
+                   if (settled.ok()) trail_.Settled(key, *seen.approval, settle);
+                   return settled;
+                 },
+                 [&](const NoteChange& note) {
+                   return again_if_done(approvals_.Note(key, *seen.approval, note));
+                 },
+                 [&](const ReadHistory&) { return Read(key, seen); },
+                 [&](const WriteStatus& write) { return Write(key, execution, write.status); },
+                 [&](const StartRun& start) {
+                   base::LogInfo(
+                       "execution: starting the run",
+                       {{"execution", key.ToString()}, {"runId", start.admitted.claim().run_id}});
+                   parts_.runners.Start(key, execution.meta.uid, start.admitted);
+                   return Status::Ok();
+                 },
+                 [&](const FollowRun&) {
+                   return with_place([&](const RunPlace& at) {
+                     parts_.runners.Follow(key, execution.meta.uid, at);
+                   });
+                 },
+                 [&](const CancelRun&) {
+                   const Status status = with_place([&](const RunPlace& at) {
+                     parts_.runners.Cancel(key, execution.meta.uid, at);
+                   });
+                   queue_.Add(key);
+                   return status;
+                 },
+                 [&](const StoreResult& result) { return Store(key, seen, result); },
+                 [&](const ReleaseRun&) {
+                   return with_place(
+                       [&](const RunPlace& at) { parts_.runners.Release(execution.meta.uid, at); });
+                 }},
       action);
-}
-
-Status ExecutionController::AskHuman(const kube::Key& key, const api::Execution& execution,
-                                     const api::ApprovalRequest& request) {
-  auto made = parts_.cluster.Create(kube::kApprovals, ApprovalJson(execution, request));
-  if (made.status().code() == Code::kAlreadyExists) {
-    // Ours, from before a crash, or a namesake's: the logic tells by the UID in it.
-    made = parts_.cluster.api().Get(kube::kApprovals, key.ns, key.name);
-  }
-  if (!made.ok()) return made.status().WithContext("creating the Approval");
-  auto parsed = api::Approval::FromJson(*made);
-  if (!parsed.ok()) return parsed.status();
-  parts_.caches.written_approvals().Wrote(
-      key, std::make_shared<const api::Approval>(std::move(parsed).value()));
-  queue_.Add(key);
-  return Status::Ok();
-}
-
-Status ExecutionController::Settle(const kube::Key& key, const api::Approval& approval,
-                                   const SettleApproval& settle) {
-  const base::Time now = parts_.clock.Now();
-  const base::MonotonicTime began = parts_.clock.MonotonicNow();
-  api::Json status = {{"phase", api::ApprovalPhaseName(settle.phase)}};
-  const bool pending = settle.phase == api::ApprovalPhase::kPending;
-  if (!pending) status["decidedAt"] = base::FormatTime(now);
-  if (!settle.message.empty()) status["message"] = settle.message;
-  const auto written = parts_.cluster.PatchStatus(kube::kApprovals, approval.meta, status);
-  if (!written.ok()) {
-    // Gone: the next pass asks the API server and sees it.
-    if (written.status().code() == Code::kNotFound) {
-      parts_.caches.written_approvals().Forget(key);
-      return Status(Code::kConflict, "the Approval is gone");
-    }
-    return written.status();
-  }
-  if (settle.phase == api::ApprovalPhase::kApproved) {
-    // Both clocks: one that was set back during the call does not make it an early one.
-    const auto took =
-        std::chrono::duration_cast<base::Time::duration>(parts_.clock.MonotonicNow() - began);
-    approved_.Note(key, approval.meta.uid, std::max(parts_.clock.Now(), now + took));
-  }
-  auto parsed = api::Approval::FromJson(*written);
-  if (!parsed.ok()) return parsed.status();
-  const auto now_it_is = std::make_shared<const api::Approval>(std::move(parsed).value());
-  parts_.caches.written_approvals().Wrote(key, now_it_is);
-  if (observer_.approval) observer_.approval(now_it_is);
-  base::LogInfo("approval: new phase", {{"execution", key.ToString()},
-                                        {"approval", key.ToString()},
-                                        {"phase", api::ApprovalPhaseName(settle.phase)}});
-  parts_.events.Record(Reference("Approval", approval.meta), kube::EventType::kNormal,
-                       api::ApprovalPhaseName(settle.phase),
-                       pending ? "Waits for a decision." : "The question is settled.");
-  if (!pending) {
-    const base::Time asked = approval.meta.creation_time.value_or(now);
-    observer_.settled(settle.phase, std::chrono::duration_cast<std::chrono::seconds>(now - asked));
-  }
-  queue_.Add(key);
-  return Status::Ok();
-}
-
-Status ExecutionController::Note(const kube::Key& key, const api::Approval& approval,
-                                 const NoteChange& note) {
-  const auto written =
-      parts_.cluster.PatchStatus(kube::kApprovals, approval.meta,
-                                 {{"workspaceChanged", true}, {"workspaceMessage", note.message}});
-  if (!written.ok()) return written.status();
-  auto parsed = api::Approval::FromJson(*written);
-  if (!parsed.ok()) return parsed.status();
-  parts_.caches.written_approvals().Wrote(
-      key, std::make_shared<const api::Approval>(std::move(parsed).value()));
-  parts_.events.Record(Reference("Approval", approval.meta), kube::EventType::kWarning,
-                       "WorkspaceChanged", note.message);
-  queue_.Add(key);
-  return Status::Ok();
 }
 
 Status ExecutionController::Read(const kube::Key& key, const ExecutionObserved& seen) {

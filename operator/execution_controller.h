@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "libs/kube/work_queue.h"
-#include "operator/approved_since.h"
+#include "operator/approval_store.h"
 #include "operator/execution_logic.h"
 #include "operator/execution_trail.h"
 #include "operator/history_reader.h"
@@ -21,9 +21,7 @@ namespace sandgate::op {
 // What is worth counting. Called on worker threads.
 struct ExecutionObserver {
   std::function<void(const api::Execution& before, const api::ExecutionStatus& after)> finished;
-  std::function<void(api::ApprovalPhase phase, std::chrono::seconds waited)> settled;
-  // An Approval became Pending, or was settled: written, so it is so. Optional.
-  std::function<void(const Caches::ApprovalPtr& approval)> approval = nullptr;
+  ApprovalObserver approvals;
 };
 
 // Thread-safe. Start and Stop once each.
@@ -44,30 +42,23 @@ class ExecutionController {
   static constexpr size_t kStripes = 64;
 
   void Work();
-  base::Result<Caches::ApprovalPtr> FindApproval(const kube::Key& key,
-                                                 const api::Execution& execution);
   bool Asks(const api::Execution& execution);
   Load Measure(const api::Execution& execution);
   std::optional<RunPlace> PlaceOf(const api::Execution& execution, const api::Sandbox* sandbox);
   base::Status Apply(const kube::Key& key, const ExecutionObserved& seen,
                      const ExecutionAction& action);
-  base::Status AskHuman(const kube::Key& key, const api::Execution& execution,
-                        const api::ApprovalRequest& request);
-  base::Status Settle(const kube::Key& key, const api::Approval& approval,
-                      const SettleApproval& settle);
   base::Status Write(const kube::Key& key, const api::Execution& execution,
                      const api::ExecutionStatus& status);
   base::Status Store(const kube::Key& key, const ExecutionObserved& seen,
                      const StoreResult& result);
   base::Status Forget(const kube::Key& key);
-  base::Status Note(const kube::Key& key, const api::Approval& approval, const NoteChange& note);
   base::Status Read(const kube::Key& key, const ExecutionObserved& seen);
   void WakeSandboxMates(const api::Execution& execution);
 
   ControllerParts parts_;
   kube::WorkQueue& queue_;
   ExecutionObserver observer_;
-  ApprovedSince approved_;
+  ApprovalStore approvals_;
   ExecutionTrail trail_;
   HistoryReader histories_;
   // One pass at a time in a sandbox: two that both saw it free would both claim it.

@@ -142,13 +142,13 @@ ExecutionObserver Operator::Observer() {
                                    after.risk ? api::RiskName(*after.risk) : "",
                                    after.phase ? api::PhaseName(*after.phase) : "");
           },
-          [this](api::ApprovalPhase phase, std::chrono::seconds waited) {
-            metrics_.CountDecision(api::ApprovalPhaseName(phase));
-            metrics_.ObserveApprovalWait(static_cast<double>(waited.count()));
-          },
-          [this](const Caches::ApprovalPtr& approval) {
-            if (webhook_) webhook_->Changed(approval);
-          }};
+          {[this](api::ApprovalPhase phase, std::chrono::seconds waited) {
+             metrics_.CountDecision(api::ApprovalPhaseName(phase));
+             metrics_.ObserveApprovalWait(static_cast<double>(waited.count()));
+           },
+           [this](const Caches::ApprovalPtr& approval) {
+             if (webhook_) webhook_->Changed(approval);
+           }}};
 }
 
 // A Sandbox's change concerns whoever waits for it.

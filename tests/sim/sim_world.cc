@@ -143,7 +143,7 @@ void World::StartOperator() {
   life->executions = std::make_unique<op::ExecutionController>(
       parts, life->execution_queue,
       op::ExecutionObserver{[](const api::Execution&, const api::ExecutionStatus&) {},
-                            [](api::ApprovalPhase, std::chrono::seconds) {}});
+                            {[](api::ApprovalPhase, std::chrono::seconds) {}}});
   // The first lists.
   for (const char* resource : kWatched) life->seen[resource] = server_->revision();
   for (const kube::Resource* resource : {&kube::kSandboxes, &kube::kExecutions, &kube::kApprovals,
