@@ -126,7 +126,7 @@ class Caller:
                 response = self._connection.getresponse()
                 text = response.read()
                 break
-            except (http.client.HTTPException, ConnectionError):
+            except (http.client.HTTPException, ConnectionError, ssl.SSLEOFError):
                 self._connection = None
                 if attempt == 2:
                     raise
