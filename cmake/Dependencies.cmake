@@ -21,9 +21,16 @@ find_library(SANDGATE_SSL_ARCHIVE libssl.a REQUIRED)
 find_library(SANDGATE_CRYPTO_ARCHIVE libcrypto.a REQUIRED)
 find_library(SANDGATE_SECCOMP_ARCHIVE libseccomp.a REQUIRED)
 set(sandgate_static "$<BOOL:$<TARGET_PROPERTY:SANDGATE_STATIC>>")
+# Targets, so that the one stands behind the other on every command line.
+add_library(sandgate_crypto_archive STATIC IMPORTED)
+set_target_properties(sandgate_crypto_archive PROPERTIES
+  IMPORTED_LOCATION ${SANDGATE_CRYPTO_ARCHIVE})
+add_library(sandgate_ssl_archive STATIC IMPORTED)
+set_target_properties(sandgate_ssl_archive PROPERTIES
+  IMPORTED_LOCATION ${SANDGATE_SSL_ARCHIVE} INTERFACE_LINK_LIBRARIES sandgate_crypto_archive)
 add_library(sandgate_crypto INTERFACE)
 target_link_libraries(sandgate_crypto INTERFACE
-  "$<IF:${sandgate_static},${SANDGATE_CRYPTO_ARCHIVE},OpenSSL::Crypto>")
+  "$<IF:${sandgate_static},sandgate_crypto_archive,OpenSSL::Crypto>")
 add_library(sandgate_ssl INTERFACE)
 target_link_libraries(sandgate_ssl INTERFACE
-  "$<IF:${sandgate_static},${SANDGATE_SSL_ARCHIVE},OpenSSL::SSL>" sandgate_crypto)
+  "$<IF:${sandgate_static},sandgate_ssl_archive,OpenSSL::SSL>" sandgate_crypto)

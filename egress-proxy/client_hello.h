@@ -55,7 +55,4 @@ enum class ServerAnswer {
 };
 ServerAnswer JudgeServerAnswer(std::string_view stream);
 
-// A fatal alert in plain text, as a server sends it that refuses the ClientHello.
-std::string FatalAlert(Reason reason);
-
 }  // namespace sandgate::egress

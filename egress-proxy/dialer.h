@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "egress-proxy/interrupt.h"
+#include "egress-proxy/carrying.h"
 #include "libs/egress/address.h"
 
 namespace sandgate::egress {

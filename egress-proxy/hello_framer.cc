@@ -11,7 +11,6 @@ constexpr size_t kRecordHeader = 5;
 constexpr size_t kMaxRecord = 16 * 1024;
 constexpr size_t kMessageHeader = 4;
 constexpr uint8_t kChangeCipherSpec = 20;
-constexpr uint8_t kAlert = 21;
 constexpr uint8_t kHandshake = 22;
 constexpr uint8_t kMajorVersion = 3;
 constexpr uint8_t kClientHello = 1;
@@ -21,9 +20,6 @@ constexpr size_t kRandomAt = kMessageHeader + 2;  // behind legacy_version
 constexpr std::array<uint8_t, 32> kRetryRandom = {
     0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11, 0xBE, 0x1D, 0x8C, 0x02, 0x1E, 0x65, 0xB8, 0x91,
     0xC2, 0xA2, 0x11, 0x16, 0x7A, 0xBB, 0x8C, 0x5E, 0x07, 0x9E, 0x09, 0xE2, 0xC8, 0xA8, 0x33, 0x9C};
-
-constexpr uint8_t kAccessDenied = 49;
-constexpr uint8_t kUnrecognizedName = 112;
 
 uint8_t At(std::string_view text, size_t i) {
   return static_cast<uint8_t>(text[i]);
@@ -93,14 +89,6 @@ ServerAnswer JudgeServerAnswer(std::string_view stream) {
   const bool retry = std::equal(kRetryRandom.begin(), kRetryRandom.end(),
                                 reinterpret_cast<const uint8_t*>(message.data()) + kRandomAt);
   return retry ? ServerAnswer::kRetry : ServerAnswer::kHello;
-}
-
-std::string FatalAlert(Reason reason) {
-  const bool name = reason == Reason::kSniMissing || reason == Reason::kSniOther ||
-                    reason == Reason::kNameNotAllowed;
-  const uint8_t alert[] = {
-      kAlert, kMajorVersion, 3, 0, 2, 2, name ? kUnrecognizedName : kAccessDenied};
-  return std::string(reinterpret_cast<const char*>(alert), sizeof alert);
 }
 
 }  // namespace sandgate::egress

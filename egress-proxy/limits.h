@@ -24,7 +24,6 @@ inline constexpr std::chrono::seconds kHalfClosedIdle{60};  // one side has said
 inline constexpr std::chrono::milliseconds kRefusalTimeout{2'000};
 inline constexpr size_t kMaxLingerBytes = 64 * 1024;  // read and dropped after a refusal
 inline constexpr size_t kSpliceBytes = 64 * 1024;
-// A fast connection gives way to the others after so many buffers.
-inline constexpr unsigned kBuffersPerTurn = 16;
+inline constexpr size_t kKeptBuffers = 32;  // of each thread
 
 }  // namespace sandgate::egress

@@ -24,7 +24,7 @@ constexpr int kBacklog = 4096;
 struct Worker {
   net::io_context io{1};
   net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
-  BufferPool buffers;
+  BufferPool buffers{kSpliceBytes, kKeptBuffers};
   std::unordered_set<std::shared_ptr<Session>> sessions;  // the thread's own
   bool stopping = false;                                  // the thread's own
   std::thread thread;

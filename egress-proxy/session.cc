@@ -2,11 +2,11 @@
 
 #include "egress-proxy/client_hello.h"
 #include "egress-proxy/dialer.h"
-#include "egress-proxy/splice.h"
 #include "libs/base/log.h"
 #include "libs/egress/domain.h"
 #include "libs/http/tls.h"
 #include "libs/http/tls_context.h"
+#include "libs/tunnel/splice.h"
 
 namespace sandgate::egress {
 namespace {
@@ -32,7 +32,7 @@ Session::Session(Shared* shared, BufferPool* buffers, Tcp::socket socket,
     : shared_(shared),
       buffers_(buffers),
       interrupt_(socket.get_executor()),
-      near_(std::move(socket), shared->tls(), &interrupt_),
+      near_(std::move(socket), shared->tls(), TlsLeg::Role::kServer, &interrupt_),
       arrival_(std::move(arrival)) {
   error_code ec;
   const Tcp::endpoint peer = near_.socket().remote_endpoint(ec);
@@ -144,16 +144,17 @@ Session::Step Session::Answer() {
 }
 
 net::awaitable<Reason> Session::CarryOn() {
-  Splice splice;
-  splice.near = &near_;
-  splice.far = far_.get();
+  tunnel::Splice splice;
+  splice.tls = &near_;
+  splice.plain = far_.get();
   splice.interrupt = &interrupt_;
-  splice.run = &lease_->run();
   splice.buffers = buffers_;
   splice.idle = shared_->limits.idle;
-  const Reason reason = co_await Carry(&splice);
-  audit_.bytes_up += splice.bytes_up;
-  audit_.bytes_down += splice.bytes_down;
+  splice.half_closed_idle = kHalfClosedIdle;
+  splice.take = [run = &lease_->run()](size_t bytes) { return run->Take(bytes); };
+  const Reason reason = co_await tunnel::Carry(&splice);
+  audit_.bytes_up += splice.from_tls;
+  audit_.bytes_down += splice.from_plain;
   co_return reason;
 }
 

@@ -7,11 +7,9 @@
 #include <string_view>
 
 #include "egress-proxy/audit_line.h"
-#include "egress-proxy/buffer_pool.h"
+#include "egress-proxy/carrying.h"
 #include "egress-proxy/connect_request.h"
-#include "egress-proxy/far_leg.h"
 #include "egress-proxy/shared.h"
-#include "egress-proxy/tls_leg.h"
 
 namespace sandgate::egress {
 
@@ -48,7 +46,6 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // What happens instead.
   net::awaitable<void> Refuse(Reason reason);
-  net::awaitable<void> Linger();
   void Finish(Reason reason);
 
   // What a failed wait or transfer means.
@@ -61,7 +58,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const Interrupt::Clock::time_point began_ = Interrupt::Clock::now();
   Interrupt interrupt_;
   TlsLeg near_;
-  std::unique_ptr<FarLeg> far_;
+  std::unique_ptr<PlainLeg> far_;
   std::unique_ptr<Arrivals::Place> arrival_;
   std::optional<Grant> grant_;
   std::unique_ptr<RunTable::Lease> lease_;

@@ -78,11 +78,11 @@ Session::Step Session::GuardRetry() {
       const size_t before = answer.size();
       answer.resize(before + kServerReadBytes);
       size_t bytes = 0;
-      const FarLeg::Got got = far_->TryRead(answer.data() + before, kServerReadBytes, &bytes);
+      const PlainLeg::Got got = far_->TryRead(answer.data() + before, kServerReadBytes, &bytes);
       answer.resize(before + bytes);
-      if (got == FarLeg::Got::kEnd) break;
-      if (got == FarLeg::Got::kError) co_return Broken(Reason::kReset);
-      if (got == FarLeg::Got::kNothingYet) {
+      if (got == PlainLeg::Got::kEnd) break;
+      if (got == PlainLeg::Got::kError) co_return Broken(Reason::kReset);
+      if (got == PlainLeg::Got::kNothingYet) {
         const bool ready = co_await far_->WaitReadable();
         if (!ready) co_return Broken(Reason::kReset);
       }

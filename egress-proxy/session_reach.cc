@@ -29,7 +29,7 @@ Session::Step Session::Reach(std::string name) {
   Dialed dialed = co_await std::move(dialing);
   if (!dialed.socket) co_return Broken(Reason::kConnectFailed);
   audit_.address = dialed.address.ToString();
-  far_ = std::make_unique<FarLeg>(*std::move(dialed.socket), &interrupt_);
+  far_ = std::make_unique<PlainLeg>(*std::move(dialed.socket), &interrupt_);
   co_return std::nullopt;
 }
 

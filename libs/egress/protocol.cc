@@ -65,7 +65,8 @@ constexpr Row kRows[] = {
      "This run has as many connections open as it may; close some."},
     {Reason::kProxyConnections, "ProxyConnections", 503,
      "The egress proxy has as many connections as it can hold; try again."},
-    {Reason::kClientConnections, "ClientConnections", 503, "Too many connections are being opened at once; wait for some to be answered."},
+    {Reason::kClientConnections, "ClientConnections", 503,
+     "Too many connections are being opened at once; wait for some to be answered."},
     {Reason::kNotTls, "NotTls", 0, kTlsAdvice},
     {Reason::kHelloTooLarge, "HelloTooLarge", 0, kTlsAdvice},
     {Reason::kHelloTooSlow, "HelloTooSlow", 0, kTlsAdvice},
@@ -77,6 +78,10 @@ constexpr Row kRows[] = {
     {Reason::kEncryptedHello, "EncryptedHello", 0, kTlsAdvice},
     {Reason::kEarlyData, "EarlyData", 0, kTlsAdvice},
     {Reason::kSecondHello, "SecondHello", 0, kTlsAdvice},
+    {Reason::kProxyUnreachable, "ProxyUnreachable", 502,
+     "The egress proxy cannot be reached from this sandbox; try again."},
+    {Reason::kProxyUntrusted, "ProxyUntrusted", 502,
+     "What answers at the egress proxy's address has no certificate of the egress proxy."},
     {Reason::kInternal, "Internal", 503, "The egress proxy failed; try again."},
 };
 // clang-format on
@@ -89,6 +94,18 @@ constexpr bool InOrder() {
   return std::size(kRows) == static_cast<size_t>(Reason::kInternal) + 1;
 }
 static_assert(InOrder());
+
+// RFC 8446 section 6, RFC 6066 section 9.
+enum Alert : uint8_t { kAccessDenied = 49, kInternalError = 80, kUnrecognizedName = 112 };
+
+Alert AlertOf(Reason reason) {
+  if (reason == Reason::kSniMissing || reason == Reason::kSniOther ||
+      reason == Reason::kNameNotAllowed) {
+    return kUnrecognizedName;
+  }
+  const bool ours = reason == Reason::kProxyUnreachable || reason == Reason::kProxyUntrusted;
+  return ours ? kInternalError : kAccessDenied;
+}
 
 const Row& RowOf(Reason reason) {
   return kRows[static_cast<size_t>(reason)];
@@ -125,6 +142,20 @@ std::string RefusalJson(Reason reason, std::string_view domain,
   body["domain"] = domain;
   body["allowed"] = allowed;
   return body.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string RefusalAnswer(Reason reason, std::string_view domain,
+                          const std::vector<std::string>& allowed) {
+  const std::string body = RefusalJson(reason, domain, allowed);
+  return "HTTP/1.1 " + std::to_string(ReasonStatus(reason)) + " " + ReasonName(reason) +
+         "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\nConnection: close\r\n\r\n" + body;
+}
+
+std::string RefusalAlert(Reason reason) {
+  // Alert record of TLS 1.2, two bytes: fatal, and which.
+  const uint8_t alert[] = {21, 3, 3, 0, 2, 2, AlertOf(reason)};
+  return std::string(reinterpret_cast<const char*>(alert), sizeof alert);
 }
 
 std::string BySniRequest(std::string_view token) {

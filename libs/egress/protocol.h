@@ -115,7 +115,10 @@ enum class Reason {
   kEncryptedHello,  // ECH or ESNI, GREASE too: the true name cannot be seen
   kEarlyData,       // 0-RTT: data before the name is settled
   kSecondHello,     // the ClientHello after a HelloRetryRequest differs in any of this
-  kInternal,        // out of descriptors or memory (503)
+  // Said by the runner, which had nobody to ask (502).
+  kProxyUnreachable,  // no connection to the egress proxy, or it ended before an answer
+  kProxyUntrusted,    // who answers there has no certificate of the egress proxy
+  kInternal,          // out of descriptors or memory (503)
 };
 
 // "NameNotAllowed"; see the list above without its k.
@@ -127,10 +130,17 @@ unsigned ReasonStatus(Reason reason);
 // One sentence for the agent that says what to do about it.
 const char* ReasonAdvice(Reason reason);
 
-// The body of a refusal. `domain` and `allowed` may be empty: `allowed` is what the grant names and
-// is sent only to who holds a valid one.
+// The body of a refusal before the 200. `domain` and `allowed` may be empty: `allowed` is what the
+// grant names and is sent only to who holds a valid one.
 std::string RefusalJson(Reason reason, std::string_view domain,
                         const std::vector<std::string>& allowed);
+
+// The whole answer, with that body. The reason's word stands in the status line as well: many
+// clients show that line and nothing else.
+std::string RefusalAnswer(Reason reason, std::string_view domain,
+                          const std::vector<std::string>& allowed);
+// A refusal where a ServerHello is expected: a fatal TLS alert in plain text.
+std::string RefusalAlert(Reason reason);
 
 // The whole request for a client that was caught on port 443.
 std::string BySniRequest(std::string_view token);

@@ -31,6 +31,19 @@ TEST(EgressProtocol, RefusalsAreJson) {
             0u);
 }
 
+TEST(EgressProtocol, RefusalsStandInTheStatusLineAndInTheAlert) {
+  const std::string answer = RefusalAnswer(Reason::kPort, "a.test", {"b.test"});
+  const std::string body = RefusalJson(Reason::kPort, "a.test", {"b.test"});
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 403 Port\r\n")) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\n" + body)) << answer;
+  EXPECT_NE(answer.find("Content-Length: " + std::to_string(body.size()) + "\r\n"),
+            std::string::npos);
+  EXPECT_EQ(RefusalAlert(Reason::kSniOther),
+            "\x15\x03\x03" + std::string(1, '\0') + "\x02\x02\x70");
+  EXPECT_EQ(RefusalAlert(Reason::kConnectFailed).back(), 49);
+  EXPECT_EQ(RefusalAlert(Reason::kProxyUnreachable).back(), 80);
+}
+
 TEST(EgressProtocol, TheNameForAnyNameIsAName) {
   std::string name;
   EXPECT_EQ(NormalizeName(kBySniName, &name), NameProblem::kNone);

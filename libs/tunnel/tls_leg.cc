@@ -1,15 +1,16 @@
-#include "egress-proxy/tls_leg.h"
+#include "libs/tunnel/tls_leg.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-namespace sandgate::egress {
+namespace sandgate::tunnel {
 
 void TlsLeg::Free::operator()(SSL* tls) const {
   SSL_free(tls);
 }
 
-TlsLeg::TlsLeg(Tcp::socket socket, std::shared_ptr<http::TlsContext> context, Interrupt* interrupt)
+TlsLeg::TlsLeg(Tcp::socket socket, std::shared_ptr<http::TlsContext> context, Role role,
+               Interrupt* interrupt)
     : socket_(std::move(socket)),
       context_(std::move(context)),
       interrupt_(interrupt),
@@ -20,6 +21,11 @@ TlsLeg::TlsLeg(Tcp::socket socket, std::shared_ptr<http::TlsContext> context, In
   if (!tls_ || SSL_set_fd(tls_.get(), socket_.native_handle()) != 1) {
     tls_.reset();
     return;
+  }
+  if (role == Role::kServer) {
+    SSL_set_accept_state(tls_.get());
+  } else {
+    SSL_set_connect_state(tls_.get());
   }
   SSL_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
@@ -37,7 +43,7 @@ net::awaitable<bool> TlsLeg::Handshake() {
   if (!tls_) co_return false;
   for (;;) {
     ERR_clear_error();
-    const int done = SSL_accept(tls_.get());
+    const int done = SSL_do_handshake(tls_.get());
     if (done == 1) co_return true;
     const bool again = co_await WaitFor(SSL_get_error(tls_.get(), done));
     if (!again) co_return false;
@@ -99,4 +105,4 @@ net::awaitable<void> TlsLeg::EndWriting() {
   }
 }
 
-}  // namespace sandgate::egress
+}  // namespace sandgate::tunnel

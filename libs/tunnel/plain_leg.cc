@@ -1,18 +1,18 @@
-#include "egress-proxy/far_leg.h"
+#include "libs/tunnel/plain_leg.h"
 
 #include <sys/socket.h>
 
 #include <cerrno>
 
-namespace sandgate::egress {
+namespace sandgate::tunnel {
 
-FarLeg::FarLeg(Tcp::socket socket, Interrupt* interrupt)
+PlainLeg::PlainLeg(Tcp::socket socket, Interrupt* interrupt)
     : socket_(std::move(socket)), interrupt_(interrupt) {
   error_code ignored;
   socket_.native_non_blocking(true, ignored);
 }
 
-FarLeg::Got FarLeg::TryRead(char* into, size_t room, size_t* bytes) {
+PlainLeg::Got PlainLeg::TryRead(char* into, size_t room, size_t* bytes) {
   ssize_t got = 0;
   do {
     got = recv(socket_.native_handle(), into, room, 0);
@@ -23,12 +23,21 @@ FarLeg::Got FarLeg::TryRead(char* into, size_t room, size_t* bytes) {
   return errno == EAGAIN || errno == EWOULDBLOCK ? Got::kNothingYet : Got::kError;
 }
 
-net::awaitable<bool> FarLeg::WaitReadable() {
+net::awaitable<bool> PlainLeg::WaitReadable() {
   const bool ready = co_await interrupt_->Wait(socket_, Tcp::socket::wait_read);
   co_return ready;
 }
 
-net::awaitable<bool> FarLeg::Write(std::string_view bytes) {
+net::awaitable<PlainLeg::Got> PlainLeg::Read(char* into, size_t room, size_t* bytes) {
+  for (;;) {
+    const Got got = TryRead(into, room, bytes);
+    if (got != Got::kNothingYet) co_return got;
+    const bool ready = co_await WaitReadable();
+    if (!ready) co_return Got::kError;
+  }
+}
+
+net::awaitable<bool> PlainLeg::Write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent > 0) {
@@ -43,9 +52,9 @@ net::awaitable<bool> FarLeg::Write(std::string_view bytes) {
   co_return true;
 }
 
-void FarLeg::EndWriting() {
+void PlainLeg::EndWriting() {
   error_code ignored;
   socket_.shutdown(Tcp::socket::shutdown_send, ignored);
 }
 
-}  // namespace sandgate::egress
+}  // namespace sandgate::tunnel

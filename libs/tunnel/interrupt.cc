@@ -1,8 +1,8 @@
-#include "egress-proxy/interrupt.h"
+#include "libs/tunnel/interrupt.h"
 
 #include <algorithm>
 
-namespace sandgate::egress {
+namespace sandgate::tunnel {
 
 Interrupt::Watch::Watch(Interrupt* interrupt, std::function<void()> cancel)
     : interrupt_(interrupt), cancel_(std::move(cancel)) {
@@ -79,4 +79,4 @@ net::awaitable<bool> Interrupt::Wait(net::steady_timer& event) {
   co_return !raised_;
 }
 
-}  // namespace sandgate::egress
+}  // namespace sandgate::tunnel

@@ -10,8 +10,9 @@
 #include "libs/egress/protocol.h"
 #include "libs/http/asio.h"
 
-namespace sandgate::egress {
+namespace sandgate::tunnel {
 
+using egress::Reason;
 namespace net = boost::asio;
 using boost::system::error_code;
 using Tcp = net::ip::tcp;
@@ -76,4 +77,4 @@ class Interrupt {
   std::vector<Watch*> watches_;
 };
 
-}  // namespace sandgate::egress
+}  // namespace sandgate::tunnel

@@ -1,19 +1,23 @@
-// The proxy's side of one runner's TLS connection, straight on the socket: OpenSSL reads and writes
-// the descriptor itself, and its buffers are gone while the connection is idle. One thread.
+// One side of a TLS connection, straight on the socket: OpenSSL reads and writes the descriptor
+// itself, and its buffers are gone while the connection is idle. One thread.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include "egress-proxy/interrupt.h"
 #include "libs/http/asio.h"
+#include "libs/tunnel/interrupt.h"
 
-namespace sandgate::egress {
+namespace sandgate::tunnel {
 
 class TlsLeg {
  public:
-  TlsLeg(Tcp::socket socket, std::shared_ptr<http::TlsContext> context, Interrupt* interrupt);
+  enum class Role { kServer, kClient };
+
+  // Of a client the socket must be connected by the time of the handshake.
+  TlsLeg(Tcp::socket socket, std::shared_ptr<http::TlsContext> context, Role role,
+         Interrupt* interrupt);
   ~TlsLeg();
   TlsLeg(const TlsLeg&) = delete;
   TlsLeg& operator=(const TlsLeg&) = delete;
@@ -48,4 +52,4 @@ class TlsLeg {
   int read_wants_;  // what the last TryRead waits for
 };
 
-}  // namespace sandgate::egress
+}  // namespace sandgate::tunnel
