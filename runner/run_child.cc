@@ -95,12 +95,10 @@ bool SetLimits(const RunSpec& spec) {
 }
 
 pid_t StartCode(const RunSpec& spec, const std::string& filter, const sigset_t& mask) {
-  Child child{spec,
-              filter,
-              mask,
-              Pointers(spec.argv),
-              Pointers(RunEnvironment()),
-              FindProgram(spec.argv[0])};
+  std::vector<std::string> environment = RunEnvironment();
+  environment.insert(environment.end(), spec.environment.begin(), spec.environment.end());
+  Child child{
+      spec, filter, mask, Pointers(spec.argv), Pointers(environment), FindProgram(spec.argv[0])};
   if (child.path.empty()) {
     Refuse(kStatusFd, "start the interpreter");
     return -1;

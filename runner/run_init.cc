@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "runner/file_child.h"
+#include "runner/listeners.h"
 #include "runner/run_child.h"
 #include "runner/run_privileges.h"
 #include "runner/run_root.h"
@@ -116,6 +117,11 @@ void RunInit(const RunSpec& spec, const std::string& filter, uid_t uid, gid_t gi
   if (prctl(PR_SET_DUMPABLE, 0) != 0) _exit(Refuse(kStatusFd, "make the init undumpable"));
   if (setsid() < 0 && errno != EPERM) _exit(Refuse(kStatusFd, "start a session"));
   if (!RaiseLoopback()) _exit(Refuse(kStatusFd, "raise the loopback interface"));
+  if (spec.network) {
+    // Both ends are gone again before there is anything else in these namespaces.
+    if (const char* step = OfferListeners(kNetworkFd)) _exit(Refuse(kStatusFd, step));
+    close(kNetworkFd);
+  }
   if (const char* step = BuildRoot(spec)) _exit(Refuse(kStatusFd, step));
 
   if (const char* step = ReduceInit()) _exit(Refuse(kStatusFd, step));

@@ -1,7 +1,6 @@
 #include "runner/run_root.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,7 +12,8 @@
 #include <string>
 #include <string_view>
 
-#include "runner/stage_io.h"
+#include "runner/network_files.h"
+#include "runner/root_files.h"
 
 namespace sandgate::runner {
 namespace {
@@ -44,22 +44,6 @@ bool MountTmpfs(const std::string& target, int64_t bytes, int64_t inodes, const 
   const std::string options =
       "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(inodes) + ",mode=" + mode;
   return mount("tmpfs", target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0;
-}
-
-bool Bind(const std::string& source, const std::string& target) {
-  return mount(source.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0;
-}
-
-bool MakeDirectory(const std::string& path) {
-  return mkdir(path.c_str(), 0755) == 0;
-}
-
-bool MakeFile(const std::string& path, std::string_view text, mode_t mode) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  if (fd < 0) return false;
-  const bool ok = WriteWhole(fd, text);
-  close(fd);
-  return ok;
 }
 
 bool CopyLink(const std::string& source, const std::string& target) {
@@ -119,6 +103,11 @@ bool WriteCode(const RunSpec& spec) {
          MakeFile(Staged(spec.code_path), spec.code, 0444);
 }
 
+int64_t RootBytes(const RunSpec& spec) {
+  const auto code = static_cast<int64_t>(spec.code.size());
+  return code + kRootSlackBytes + (spec.network ? NetworkFilesBytes(*spec.network) : 0);
+}
+
 // Turns the staging directory into "/" and lets go of everything else.
 bool EnterRoot() {
   if (chdir(kStaging) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return false;
@@ -132,8 +121,7 @@ bool EnterRoot() {
 
 const char* BuildRoot(const RunSpec& spec) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "own the mounts";
-  const int64_t root_bytes = static_cast<int64_t>(spec.code.size()) + kRootSlackBytes;
-  if (!MountTmpfs(kStaging, root_bytes, kRootInodes, "0755")) return "make the run's root";
+  if (!MountTmpfs(kStaging, RootBytes(spec), kRootInodes, "0755")) return "make the run's root";
   if (!MakeDirectory(Staged(kWorkspacePath)) || !Bind(spec.workspace, Staged(kWorkspacePath))) {
     return "bind the workspace";
   }
@@ -142,6 +130,9 @@ const char* BuildRoot(const RunSpec& spec) {
   if (!BindImage()) return "bind the image's directories";
   if (!MakeDevices(spec)) return "make the run's /dev";
   if (!WriteCode(spec)) return "write the code";
+  if (spec.network) {
+    if (const char* step = WriteNetworkFiles(*spec.network, kStaging)) return step;
+  }
   if (!MakeDirectory(Staged("/sys"))) return "make the run's /sys";
   if (!MakeDirectory(Staged("/tmp")) ||
       !MountTmpfs(Staged("/tmp"), spec.tmp_bytes, kTmpInodes, "1777")) {

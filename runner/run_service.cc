@@ -8,6 +8,7 @@
 #include "libs/api/json.h"
 #include "libs/base/log.h"
 #include "libs/http/tls.h"
+#include "runner/network_logic.h"
 
 namespace sandgate::runner {
 namespace {
@@ -118,6 +119,10 @@ void RunService::Dispatch(const http::Request& request, http::Responder responde
     responder.Send(JsonResponse(200, api::ToJson(info_)));
     return;
   }
+  if (path == "/v1/probe") {
+    if (method == "POST") return Probe(request, std::move(responder));
+    return responder.Send(Error(405, "MethodNotAllowed", "a probe is a POST"));
+  }
   if (!path.starts_with(kRuns)) {
     responder.Send(Error(404, "NotFound", "no such path"));
     return;
@@ -143,6 +148,9 @@ http::Response RunService::Post(const std::string& run_id, const http::Request& 
   if (!json.ok()) return InvalidArgument(json.status().WithContext("body"));
   base::Result<api::RunRequest> run = api::RunRequestFromJson(*json);
   if (!run.ok()) return InvalidArgument(run.status());
+  if (run->network) {
+    if (base::Status good = CheckNetwork(*run->network); !good.ok()) return InvalidArgument(good);
+  }
   std::unique_lock lock(mutex_);
   if (stopping_) return Error(503, "Unavailable", "this runner is stopping");
   const PostAnswer answer = table_.Post(run_id, std::move(run).value());
@@ -226,6 +234,25 @@ void RunService::Answer(const std::vector<WaitList::Waiter>& waiters,
   lock.unlock();
   for (size_t i = 0; i < waiters.size(); ++i) waiters[i].responder.Send(std::move(responses[i]));
   lock.lock();
+}
+
+void RunService::Probe(const http::Request& request, http::Responder responder) {
+  const base::Result<api::Json> json = api::ParseJson(request.body);
+  if (!json.ok()) return responder.Send(InvalidArgument(json.status().WithContext("body")));
+  const base::Result<api::ProbeRequest> probe = api::ProbeRequestFromJson(*json);
+  if (!probe.ok()) return responder.Send(InvalidArgument(probe.status()));
+  const std::optional<SocketAddress> target = SocketAddress::Parse(probe->address);
+  if (!target) {
+    return responder.Send(Error(400, "InvalidArgument",
+                                "address: must be an IP address and a port, as 192.0.2.7:8082",
+                                "address"));
+  }
+  const auto done = [responder](api::ProbeOutcome outcome) {
+    responder.Send(JsonResponse(200, api::ProbeOutcomeToJson(outcome)));
+  };
+  if (!prober_.Start(*target, milliseconds(probe->timeout_millis), done)) {
+    responder.Send(Error(429, "ProbeUnderWay", "another probe is under way"));
+  }
 }
 
 void RunService::Work() {

@@ -9,6 +9,7 @@
 
 #include "libs/api/runner_protocol.h"
 #include "libs/http/server.h"
+#include "runner/prober.h"
 #include "runner/run_supervisor.h"
 #include "runner/run_table_logic.h"
 #include "runner/wait_list.h"
@@ -35,6 +36,7 @@ class RunService {
   void Get(const std::string& run_id, const http::Request& request, http::Responder responder);
   http::Response Cancel(const std::string& run_id);
   http::Response Delete(const std::string& run_id);
+  void Probe(const http::Request& request, http::Responder responder);
   void Dispatch(const http::Request& request, http::Responder responder);
   http::Response Describe(const std::string& run_id) const;  // needs mutex_
   void Answer(const std::vector<WaitList::Waiter>& waiters, std::unique_lock<std::mutex>& lock);
@@ -52,6 +54,7 @@ class RunService {
   bool stopping_ = false;
 
   std::thread worker_, timer_;
+  Prober prober_;
 };
 
 }  // namespace sandgate::runner

@@ -25,6 +25,10 @@ class Writer {
     Number(static_cast<int64_t>(value.size()));
     text_.append(value);
   }
+  void Texts(const std::vector<std::string>& values) {
+    Number(static_cast<int64_t>(values.size()));
+    for (const std::string& value : values) Text(value);
+  }
   std::string Take() { return std::move(text_); }
 
  private:
@@ -55,8 +59,13 @@ class Reader {
     text_.remove_prefix(value.size());
     return value;
   }
+  std::vector<std::string> Texts() {
+    std::vector<std::string> values;
+    const int64_t count = Number();
+    for (int64_t i = 0; i < count && ok_; ++i) values.push_back(Text());
+    return values;
+  }
   bool Done() const { return ok_ && text_.empty(); }
-  bool ok() const { return ok_; }
 
  private:
   std::string_view text_;
@@ -125,8 +134,8 @@ std::string NodeHeapFlag(int64_t memory_bytes) {
 
 std::string Encode(const RunSpec& spec) {
   Writer writer;
-  writer.Number(static_cast<int64_t>(spec.argv.size()));
-  for (const std::string& argument : spec.argv) writer.Text(argument);
+  writer.Texts(spec.argv);
+  writer.Texts(spec.environment);
   writer.Text(spec.code);
   writer.Text(spec.code_path);
   writer.Number(spec.code_on_stdin ? 1 : 0);
@@ -134,20 +143,30 @@ std::string Encode(const RunSpec& spec) {
   VisitNumbers(spec, [&writer](int64_t number) { writer.Number(number); });
   writer.Number(spec.file ? 1 : 0);
   if (spec.file) WriteFileRequest(*spec.file, &writer);
+  writer.Number(spec.network ? 1 : 0);
+  if (spec.network) {
+    writer.Text(spec.network->hosts);
+    writer.Text(spec.network->authorities);
+  }
   return writer.Take();
 }
 
 std::optional<RunSpec> Decode(std::string_view text) {
   Reader reader(text);
   RunSpec spec;
-  const int64_t arguments = reader.Number();
-  for (int64_t i = 0; i < arguments && reader.ok(); ++i) spec.argv.push_back(reader.Text());
+  spec.argv = reader.Texts();
+  spec.environment = reader.Texts();
   spec.code = reader.Text();
   spec.code_path = reader.Text();
   spec.code_on_stdin = reader.Number() != 0;
   spec.workspace = reader.Text();
   VisitNumbers(spec, [&reader](int64_t& number) { number = reader.Number(); });
   if (reader.Number() != 0) spec.file = ReadFileRequest(&reader);
+  if (reader.Number() != 0) {
+    spec.network.emplace();
+    spec.network->hosts = reader.Text();
+    spec.network->authorities = reader.Text();
+  }
   if (!reader.Done() || spec.argv.empty() != spec.file.has_value()) return std::nullopt;
   return spec;
 }

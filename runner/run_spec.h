@@ -19,11 +19,18 @@ enum RunFd : int {
   kStderrFd = 2,   // pipe
   kStatusFd = 3,   // pipe, StatusRecord to the runner
   kControlFd = 4,  // pipe, bytes from the runner; its end means that the runner is gone
+  kNetworkFd = 5,  // socket, for the listeners of a run with network; else there is none
 };
-inline constexpr int kRunDescriptors = 5;
+inline constexpr int kMaxRunDescriptors = 6;
 
 // The one byte the runner ever sends: SIGTERM to every process of the run.
 inline constexpr char kTerminateByte = 'T';
+
+// The way out of a run, as far as its own namespaces know of it.
+struct NetworkSpec {
+  std::string hosts;        // the text of its /etc/hosts
+  std::string authorities;  // PEM, trusted beside the image's own; may be ""
+};
 
 struct RunSpec {
   // A file operation, done by this program itself; then there is no argv and no code.
@@ -31,9 +38,11 @@ struct RunSpec {
 
   std::vector<std::string> argv;
   std::string code;
-  std::string code_path;       // where the code stands in the run's own root
-  bool code_on_stdin = false;  // else stdin is /dev/null
-  std::string workspace;       // bound into the run's root at kWorkspacePath
+  std::string code_path;                 // where the code stands in the run's own root
+  bool code_on_stdin = false;            // else stdin is /dev/null
+  std::string workspace;                 // bound into the run's root at kWorkspacePath
+  std::optional<NetworkSpec> network;    // absent: its own loopback is all there is
+  std::vector<std::string> environment;  // beside RunEnvironment()
   // Resource limits of each process; 0 = none of ours.
   int64_t address_space_bytes = 0;
   int64_t file_bytes = 0;
@@ -46,6 +55,9 @@ struct RunSpec {
 
 inline constexpr char kWorkspacePath[] = "/workspace";
 inline constexpr char kCodeDirectory[] = "/run/code";
+inline constexpr char kNetworkDirectory[] = "/run/network";
+inline constexpr char kAllAuthoritiesPath[] = "/run/network/authorities.pem";
+inline constexpr char kExtraAuthoritiesPath[] = "/run/network/extra-authorities.pem";
 
 // Both sides are this program, so a malformed text is a bug: Decode gives nullopt.
 std::string Encode(const RunSpec& spec);

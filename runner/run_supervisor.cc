@@ -1,5 +1,6 @@
 #include "runner/run_supervisor.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -7,14 +8,19 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstring>
 #include <optional>
 
 #include "libs/base/clock.h"
+#include "libs/base/log.h"
 #include "runner/child_wait.h"
 #include "runner/file_answer.h"
+#include "runner/network_files.h"
+#include "runner/network_logic.h"
 #include "runner/output_buffer.h"
+#include "runner/relay.h"
 #include "runner/supervision_logic.h"
 
 namespace sandgate::runner {
@@ -31,10 +37,18 @@ constexpr size_t kReadBytes = 32 * 1024;
 // How long the death of a killed run's processes may take. It takes 12 ms.
 constexpr milliseconds kDeathDeadline{30'000};
 
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
 RunSpec SpecOf(const api::RunRequest& request, const SupervisorOptions& options) {
   if (!api::IsFileOperation(request.operation)) {
-    return SpecFor(request.language, request.code, request.memory_bytes, options.disk_bytes,
-                   options.workspace);
+    RunSpec spec = SpecFor(request.language, request.code, request.memory_bytes, options.disk_bytes,
+                           options.workspace);
+    if (request.network)
+      AddNetwork(*request.network, HostName(), ImageAuthoritiesPath() != nullptr, &spec);
+    return spec;
   }
   FileRequest file;
   file.operation = request.operation;
@@ -48,12 +62,34 @@ RunSpec SpecOf(const api::RunRequest& request, const SupervisorOptions& options)
   return SpecFor(file, request.memory_bytes, options.disk_bytes, options.workspace);
 }
 
+api::RunState Refused(const base::Status& status) {
+  api::RunState state;
+  state.finished = state.started = true;
+  state.outcome = api::RunOutcome::kRefused;
+  state.exit_code = -1;
+  state.error_message = status.message();
+  return state;
+}
+
+// Nothing more goes out, whatever is still dying in the run's namespaces.
+void CloseNetwork(std::unique_ptr<Relay> relay) {
+  const RelayCounts counts = relay->Stop();
+  base::LogInfo("run's network closed", {{"connections", counts.accepted},
+                                         {"carried", counts.carried},
+                                         {"refused", counts.refused},
+                                         {"bytesUp", counts.bytes_up},
+                                         {"bytesDown", counts.bytes_down}});
+  relay.reset();
+  malloc_trim(0);  // a thousand connections' memory is the sandbox's again
+}
+
 // What one run needs while it runs.
 class Session {
  public:
   Session(RunProcess process, pid_t stage, const api::RunRequest& request, MemoryProbe& probe,
-          const MemorySample& start, int wake, const std::atomic<bool>& cancel)
+          const MemorySample& start, Relay* relay, int wake, const std::atomic<bool>& cancel)
       : process_(std::move(process)),
+        relay_(relay),
         stage_(stage),
         probe_(probe),
         wake_(wake),
@@ -76,12 +112,14 @@ class Session {
   void Turn();
   int WaitMillis(base::MonotonicTime now) const;
   bool Drain(Fd& fd, OutputBuffer& buffer);
+  void OpenNetwork();
   void ReadStatus();
   void Handle(const StatusRecord& record);
   void LookAtMemory(base::MonotonicTime now);
   void Do(Command command);
 
   RunProcess process_;
+  Relay* const relay_;  // of a run with network
   pid_t stage_;
   MemoryProbe& probe_;
   int wake_;
@@ -108,13 +146,15 @@ int Session::WaitMillis(base::MonotonicTime now) const {
 }
 
 void Session::Turn() {
-  std::array<pollfd, 4> fds = {{{process_.status.get(), POLLIN, 0},
+  std::array<pollfd, 5> fds = {{{process_.status.get(), POLLIN, 0},
                                 {process_.out.get(), POLLIN, 0},
                                 {process_.err.get(), POLLIN, 0},
-                                {wake_, POLLIN, 0}}};
+                                {wake_, POLLIN, 0},
+                                {process_.network.get(), POLLIN, 0}}};
   if (poll(fds.data(), fds.size(), WaitMillis(base::RealClock().MonotonicNow())) < 0) return;
   if (fds[1].revents != 0 && Drain(process_.out, out_)) process_.out.Reset();
   if (fds[2].revents != 0 && Drain(process_.err, err_)) process_.err.Reset();
+  if (fds[4].revents != 0) OpenNetwork();
   if (fds[0].revents != 0) ReadStatus();
   if (!process_.status.valid()) return;
   const base::MonotonicTime now = base::RealClock().MonotonicNow();
@@ -137,6 +177,13 @@ bool Session::Drain(Fd& fd, OutputBuffer& buffer) {
     buffer.Append({bytes, static_cast<size_t>(got)});
   }
   return false;
+}
+
+// Until the relay accepts, connections wait; what the init failed to offer, it refuses itself.
+void Session::OpenNetwork() {
+  std::optional<Listeners> listeners = TakeListeners(process_.network);
+  process_.network.Reset();
+  if (listeners) relay_->Serve(*std::move(listeners));
 }
 
 void Session::ReadStatus() {
@@ -251,19 +298,19 @@ RunSupervisor::RunSupervisor(SupervisorOptions options, Spawner spawner, Fd wake
 
 base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
   const MemorySample start = probe_->Sample(-1);
+  std::unique_ptr<Relay> relay;
+  if (request.network) {
+    auto started = Relay::Start(options_.identity, *request.network);
+    if (!started.ok()) return Refused(started.status().WithContext("the run's network"));
+    relay = std::move(started).value();
+  }
   base::Result<RunProcess> process = spawner_.Spawn(SpecOf(request, options_));
   if (process.status().code() == base::Code::kUnavailable) return process.status();
-  if (!process.ok()) {
-    api::RunState state;
-    state.finished = state.started = true;
-    state.outcome = api::RunOutcome::kRefused;
-    state.exit_code = -1;
-    state.error_message = process.status().message();
-    return state;
-  }
+  if (!process.ok()) return Refused(process.status());
   Session session(std::move(process).value(), spawner_.stage(), request, *probe_, start,
-                  wake_.get(), cancel_);
+                  relay.get(), wake_.get(), cancel_);
   session.Loop();
+  if (relay) CloseNetwork(std::move(relay));
   base::Result<api::RunState> state = session.End();
   if (state.ok() && api::IsFileOperation(request.operation)) TakeFileAnswer(&*state);
   return state;

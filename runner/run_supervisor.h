@@ -8,6 +8,7 @@
 
 #include "libs/api/runner_protocol.h"
 #include "runner/fd.h"
+#include "runner/identity.h"
 #include "runner/memory_probe.h"
 #include "runner/spawner.h"
 
@@ -16,6 +17,8 @@ namespace sandgate::runner {
 struct SupervisorOptions {
   std::string workspace;
   int64_t disk_bytes = 0;
+  RunnerIdentity identity =
+      {};  // shown to the egress proxy; without one, runs with network are refused
 };
 
 // One thread calls Run, which blocks; any thread calls Cancel. SIGCHLD must be blocked in every

@@ -24,7 +24,9 @@ PostAnswer RunTable::Post(const std::string& run_id, api::RunRequest request) {
   if (known_.size() >= limits_.known_ids) return PostAnswer::kWornOut;
   if (queue_.size() >= limits_.queued) return PostAnswer::kQueueFull;
   // Room for the whole output is reserved now: no run is started whose result could not be kept.
-  const auto given = static_cast<int64_t>(request.code.size() + request.content.size());
+  const size_t network =
+      request.network ? request.network->grant.size() + request.network->ca_bundle.size() : 0;
+  const auto given = static_cast<int64_t>(request.code.size() + request.content.size() + network);
   const int64_t reserved = given + 2 * request.output_bytes;
   if (kept_bytes_ + reserved > limits_.kept_bytes) return PostAnswer::kResultsFull;
   kept_bytes_ += reserved;

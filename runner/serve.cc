@@ -51,6 +51,14 @@ void ProtectMemory() {
   }
 }
 
+// A run with network may have many connections, of two descriptors each.
+void AllowDescriptors() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) base::LogWarning("cannot open many descriptors");
+}
+
 // Under gVisor a thread's stack takes memory in large pieces, up to its size; no thread of this
 // program goes deep.
 void ShrinkStacks() {
@@ -107,13 +115,14 @@ int Serve(const ServeOptions& options) {
   setenv("OPENSSL_CONF", "/dev/null", 1);
   const sigset_t stop_signals = BlockSignals();
   ProtectMemory();
+  AllowDescriptors();
   ShrinkStacks();
   base::Result<RunnerIdentity> identity = TakeIdentity(options.identity);
   if (!identity.ok()) return Fail("cannot take the identity", identity.status());
   base::Result<Spawner> spawner = Spawner::Create();
   if (!spawner.ok()) return Fail("cannot prepare runs", spawner.status());
-  auto supervisor =
-      RunSupervisor::Create({options.workspace, DiskBytes(options)}, std::move(spawner).value());
+  auto supervisor = RunSupervisor::Create({options.workspace, DiskBytes(options), *identity},
+                                          std::move(spawner).value());
   if (!supervisor.ok()) return Fail("cannot prepare runs", supervisor.status());
 
   const api::RunnerInfo info{base::RandomUuid(), SANDGATE_VERSION, options.sandbox_uid};

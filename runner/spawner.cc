@@ -127,9 +127,19 @@ base::Result<RunProcess> Spawner::Spawn(const RunSpec& spec) const {
   message.descriptors[kStderrFd] = err.write.get();
   message.descriptors[kStatusFd] = status.write.get();
   message.descriptors[kControlFd] = control.read.get();
+  Fd network, offered;
+  if (spec.network) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+      return Failed("make a socket pair");
+    }
+    network.Reset(ends[0]);
+    offered.Reset(ends[1]);
+    message.descriptors[kNetworkFd] = offered.get();
+  }
   if (base::Status sent = SendToStage(socket_.get(), message); !sent.ok()) return sent;
   return RunProcess{std::move(out.read), std::move(err.read), std::move(status.read),
-                    std::move(control.write)};
+                    std::move(control.write), std::move(network)};
 }
 
 }  // namespace sandgate::runner

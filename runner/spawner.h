@@ -17,6 +17,7 @@ struct RunProcess {
   Fd out, err;  // what the code writes
   Fd status;    // StatusRecords; its end means that the init is gone, or never came
   Fd control;
+  Fd network;  // of a run with network: what OfferListeners speaks to
 };
 
 // Holds the stage, which lives as long as it. One thread at a time may spawn.

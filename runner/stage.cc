@@ -31,7 +31,7 @@ constexpr unsigned long kNamespaces =
 struct Envelope {
   char byte = 0;
   iovec data = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(StageMessage))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxRunDescriptors * sizeof(int))] = {};
   msghdr header = {};
 
   Envelope() {
@@ -50,26 +50,31 @@ bool Receive(StageMessage* message) {
     got = recvmsg(kSocketFd, &envelope.header, MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
   const cmsghdr* control = CMSG_FIRSTHDR(&envelope.header);
-  if (got != 1 || control == nullptr || control->cmsg_len != CMSG_LEN(sizeof(StageMessage))) {
-    return false;
+  if (got != 1 || control == nullptr) return false;
+  *message = StageMessage();
+  // Without network, and with.
+  for (const size_t count : {size_t{kNetworkFd}, size_t{kMaxRunDescriptors}}) {
+    if (control->cmsg_len != CMSG_LEN(count * sizeof(int))) continue;
+    std::memcpy(message->descriptors.data(), CMSG_DATA(control), count * sizeof(int));
+    return true;
   }
-  std::memcpy(message, CMSG_DATA(control), sizeof *message);
-  return true;
+  return false;
 }
 
 // Puts the run's descriptors where the init expects them, and closes whatever else is open.
 bool Arrange(const StageMessage& message) {
-  int above[kRunDescriptors];
-  for (int i = 0; i < kRunDescriptors; ++i) {
+  const int count = static_cast<int>(message.count());
+  std::array<int, kMaxRunDescriptors> above;
+  for (int i = 0; i < count; ++i) {
     above[i] = fcntl(message.descriptors[i], F_DUPFD, 16);
     if (above[i] < 0) return false;
   }
-  for (int i = 0; i < kRunDescriptors; ++i) {
+  for (int i = 0; i < count; ++i) {
     if (dup2(above[i], i) != i) return false;
     // The code gets its two streams and nothing else.
     if (i != kStdoutFd && i != kStderrFd && fcntl(i, F_SETFD, FD_CLOEXEC) != 0) return false;
   }
-  return syscall(SYS_close_range, static_cast<unsigned>(kRunDescriptors), ~0U, 0) == 0;
+  return syscall(SYS_close_range, static_cast<unsigned>(count), ~0U, 0) == 0;
 }
 
 [[noreturn]] void BecomeInit(const StageMessage& message, const std::string& filter, uid_t uid,
@@ -98,7 +103,9 @@ void Start(const StageMessage& message, const std::string& filter, uid_t uid, gi
     record.value = static_cast<int32_t>(pid);
     Send(status, record);
   }
-  for (const int fd : message.descriptors) close(fd);
+  for (const int fd : message.descriptors) {
+    if (fd >= 0) close(fd);
+  }
 }
 
 }  // namespace
@@ -108,8 +115,10 @@ base::Status SendToStage(int socket, const StageMessage& message) {
   cmsghdr* control = CMSG_FIRSTHDR(&envelope.header);
   control->cmsg_level = SOL_SOCKET;
   control->cmsg_type = SCM_RIGHTS;
-  control->cmsg_len = CMSG_LEN(sizeof message);
-  std::memcpy(CMSG_DATA(control), &message, sizeof message);
+  const size_t bytes = message.count() * sizeof(int);
+  envelope.header.msg_controllen = CMSG_SPACE(bytes);
+  control->cmsg_len = CMSG_LEN(bytes);
+  std::memcpy(CMSG_DATA(control), message.descriptors.data(), bytes);
   ssize_t sent = 0;
   do {
     sent = sendmsg(socket, &envelope.header, MSG_NOSIGNAL);

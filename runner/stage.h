@@ -4,6 +4,8 @@
 // copied into a run's namespaces.
 #pragma once
 
+#include <array>
+
 #include "libs/base/status.h"
 #include "runner/run_spec.h"
 
@@ -11,7 +13,11 @@ namespace sandgate::runner {
 
 // One run, as it travels over the stage's socket.
 struct StageMessage {
-  int descriptors[kRunDescriptors];  // in the order of RunFd
+  StageMessage() { descriptors.fill(-1); }
+  size_t count() const { return descriptors[kNetworkFd] < 0 ? kNetworkFd : kMaxRunDescriptors; }
+
+  std::array<int, kMaxRunDescriptors>
+      descriptors;  // in the order of RunFd; -1: kNetworkFd is absent
 };
 
 // Sends one run to the stage; kUnavailable if there is no stage any more.

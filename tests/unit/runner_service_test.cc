@@ -1,7 +1,11 @@
 // The runner's protocol over real mutual TLS on loopback, with the real engine behind it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -167,6 +171,66 @@ TEST_F(ServiceTest, RefusesWhatIsNotForIt) {
   EXPECT_EQ(Call("GET", "/v1/runs/none").status, 404u);
   EXPECT_EQ(Call("PUT", "/v1/runs/none").status, 405u);
   EXPECT_EQ(Call("GET", "/other").status, 404u);
+}
+
+TEST_F(ServiceTest, RefusesANetworkThatIsNone) {
+  auto json = *api::ParseJson(Body("true"));
+  json["network"] = {
+      {"proxy", "10.96.0.7:8443"}, {"grant", "a\r\nb"}, {"domains", {"a.test"}}, {"caBundle", ""}};
+  const auto response = Call("POST", "/v1/runs/r1", api::DumpJson(json));
+  EXPECT_EQ(response.status, 400u);
+  EXPECT_THAT(response.body, HasSubstr("\"field\":\"network.grant\""));
+  EXPECT_EQ(Call("GET", "/v1/runs/r1").status, 404u);
+}
+
+TEST_F(ServiceTest, Probes) {
+  const std::string itself = "127.0.0.1:" + std::to_string(server_->port());
+  const auto ask = [this](const std::string& address, int millis) {
+    return Call("POST", "/v1/probe",
+                api::DumpJson(api::ToJson(api::ProbeRequest{address, millis})));
+  };
+  const auto connected = ask(itself, 10'000);
+  EXPECT_EQ(connected.status, 200u);
+  EXPECT_EQ(connected.body, "{\"outcome\":\"Connected\"}");
+  const auto bad = ask("runner.test:8082", 1'000);
+  EXPECT_EQ(bad.status, 400u);
+  EXPECT_THAT(bad.body, HasSubstr("\"field\":\"address\""));
+  EXPECT_EQ(ask(itself, 0).status, 400u);
+  EXPECT_EQ(ask(itself, 10'001).status, 400u);
+  EXPECT_EQ(Call("POST", "/v1/probe", "[]").status, 400u);
+  EXPECT_EQ(Call("GET", "/v1/probe").status, 405u);
+  const auto stranger = Client(http::SandboxUri("other"));
+  const auto forbidden = Start(*stranger, "POST", "/v1/probe",
+                               api::DumpJson(api::ToJson(api::ProbeRequest{itself, 1'000})))
+                             .get();
+  ASSERT_TRUE(forbidden.ok());
+  EXPECT_EQ(forbidden->status, 403u);
+}
+
+TEST_F(ServiceTest, OneProbeAtATime) {
+  // A listener whose queue is full: what asks for more waits.
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at = {};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&at), size), 0);
+  ASSERT_EQ(listen(fd, 0), 0);
+  ASSERT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size), 0);
+  const std::string address = "127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+  const auto body = [&address](int millis) {
+    return api::DumpJson(api::ToJson(api::ProbeRequest{address, millis}));
+  };
+  while (Call("POST", "/v1/probe", body(100)).body.find("Connected") != std::string::npos) {
+  }
+  auto first = Start(*operator_, "POST", "/v1/probe", body(3'000));
+  auto second = Start(*operator_, "POST", "/v1/probe", body(3'000));
+  const auto one = first.get();
+  const auto other = second.get();
+  ASSERT_TRUE(one.ok() && other.ok());
+  EXPECT_EQ(std::min(one->status, other->status), 200u);
+  EXPECT_EQ(std::max(one->status, other->status), 429u);
+  close(fd);
 }
 
 TEST_F(ServiceTest, OnlyTheOperatorMaySpeak) {
