@@ -64,6 +64,11 @@ class Metrics::Impl {
       NewGauges(&registry, "sandgate_policy_healthy",
                 "1 while the policy in use is the one in the file, 0 while that one is refused.")
           .Add({});
+  prometheus::Gauge& isolated =
+      NewGauges(&registry, "sandgate_network_isolated",
+                "1 while NetworkPolicies were last seen to hold sandboxes, 0 while not to hold "
+                "them, -1 while it is not known (also in an instance that does not lead).")
+          .Add({});
   prometheus::Gauge& audit =
       NewGauges(&registry, "sandgate_audit_healthy",
                 "1 in the instance that leads while its audit log takes records, else 0.")
@@ -121,6 +126,10 @@ void Metrics::CountWebhookFailure() {
 
 void Metrics::SetWebhookDepth(size_t depth) {
   impl_->webhook_depth.Set(static_cast<double>(depth));
+}
+
+void Metrics::SetNetworkIsolated(int value) {
+  impl_->isolated.Set(value);
 }
 
 void Metrics::SetAudit(bool healthy, int64_t failures) {

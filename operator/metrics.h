@@ -34,6 +34,8 @@ class Metrics {
   void SetPendingApprovals(size_t count);
   void SetGuardIntact(bool intact);
   void SetPolicyHealthy(bool healthy);
+  // 1: NetworkPolicies were seen to hold sandboxes, 0: not to hold them, -1: not known.
+  void SetNetworkIsolated(int value);
   // By the ConfigMap's name: few, and made by the platform team. Those left out are forgotten.
   void SetNamespacePolicies(const std::map<std::string, bool>& healthy);
   void SetLeader(bool leader);

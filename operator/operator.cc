@@ -45,6 +45,7 @@ Settings SettingsFrom(const Options& options) {
   settings.user = options.user;
   if (!options.image.empty()) settings.image = options.image;
   if (!options.pull_policy.empty()) settings.pull_policy = options.pull_policy;
+  settings.require_isolation = options.probe_listen.has_value();
   return settings;
 }
 
@@ -60,8 +61,15 @@ base::Result<std::unique_ptr<Operator>> Operator::Create(const Options& options,
   client_options.ca_pem = authority->certificate_pem();
   auto client = http::Client::Create(std::move(client_options));
   if (!client.ok()) return client.status().WithContext("client for runners");
-  std::unique_ptr<Operator> made(new Operator(
-      options, settings, std::move(api), std::move(authority).value(), std::move(client).value()));
+  std::unique_ptr<ProbeListener> listener;
+  if (options.probe_listen) {
+    auto started = ProbeListener::Start(*options.probe_listen, options.probe_address);
+    if (!started.ok()) return started.status().WithContext("--probe-listen, --probe-address");
+    listener = std::move(started).value();
+  }
+  std::unique_ptr<Operator> made(new Operator(options, settings, std::move(api),
+                                              std::move(authority).value(),
+                                              std::move(client).value(), std::move(listener)));
   const base::Status loaded = made->policy_.Load();
   if (!loaded.ok()) return loaded.WithContext("policy");
   made->BaseChanged();
@@ -72,7 +80,8 @@ base::Result<std::unique_ptr<Operator>> Operator::Create(const Options& options,
 }
 
 Operator::Operator(const Options& options, Settings settings, kube::Api api,
-                   http::CertificateAuthority authority, std::unique_ptr<http::Client> client)
+                   http::CertificateAuthority authority, std::unique_ptr<http::Client> client,
+                   std::unique_ptr<ProbeListener> listener)
     : options_(options),
       settings_(std::move(settings)),
       api_(std::move(api)),
@@ -98,6 +107,8 @@ Operator::Operator(const Options& options, Settings settings, kube::Api api,
                WakeEverything();
              }),
       caches_(api_, Callbacks()),
+      probe_listener_(std::move(listener)),
+      isolation_(NewProber()),
       runners_(
           std::move(client), base::RealClock(),
           [this](const kube::Key& sandbox) { sandbox_queue_.Add(sandbox); },
@@ -108,6 +119,18 @@ Operator::Operator(const Options& options, Settings settings, kube::Api api,
 
 Operator::~Operator() = default;
 
+// Over runners_, which is made later and gone sooner: its answers find the prober there.
+std::unique_ptr<IsolationProber> Operator::NewProber() {
+  if (!probe_listener_) return nullptr;
+  return std::make_unique<IsolationProber>(
+      *probe_listener_, probe_listener_->address(), base::RealClock(),
+      [this](const std::string& uid, const std::string& pod_ip, const api::ProbeRequest& request,
+             IsolationProber::Done done) {
+        runners_.TryReach(uid, pod_ip, request, std::move(done));
+      },
+      [this](const kube::Key& sandbox) { sandbox_queue_.Add(sandbox); });
+}
+
 ControllerParts Operator::Parts() {
   return {settings_,
           base::RealClock(),
@@ -117,7 +140,8 @@ ControllerParts Operator::Parts() {
           events_,
           audit_,
           [this](const std::string& ns) { return policies_.For(ns); },
-          [this] { return guard_.View(); }};
+          [this] { return guard_.View(); },
+          isolation_.get()};
 }
 
 CacheCallbacks Operator::Callbacks() {
@@ -297,6 +321,8 @@ std::string Operator::MetricsText() {
   metrics_.SetPendingApprovals(pending);
   metrics_.SetGuardIntact(guard_.View().intact());
   metrics_.SetPolicyHealthy(policy_.healthy());
+  metrics_.SetNetworkIsolated(
+      IsolationValue(isolation_ ? isolation_->cluster() : Isolation::kUnknown));
   metrics_.SetNamespacePolicies(policies_.Health());
   metrics_.SetLeader(leading_);
   metrics_.SetAudit(leading_ && audit_.Health().ok(), audit_.failures());

@@ -17,6 +17,7 @@
 #include "operator/policy_guard.h"
 #include "operator/policy_store.h"
 #include "operator/policy_watch.h"
+#include "operator/probe_listener.h"
 #include "operator/webhook.h"
 
 namespace sandgate::op {
@@ -40,9 +41,11 @@ class Operator {
 
  private:
   Operator(const Options& options, Settings settings, kube::Api api,
-           http::CertificateAuthority authority, std::unique_ptr<http::Client> client);
+           http::CertificateAuthority authority, std::unique_ptr<http::Client> client,
+           std::unique_ptr<ProbeListener> listener);
 
   bool Synced() const { return caches_.HasSynced() && policy_watch_.HasSynced(); }
+  std::unique_ptr<IsolationProber> NewProber();
   CacheCallbacks Callbacks();
   ExecutionObserver Observer();
   ControllerParts Parts();
@@ -72,6 +75,8 @@ class Operator {
   PolicyWatch policy_watch_;
   PolicyGuard guard_;
   Caches caches_;
+  std::unique_ptr<ProbeListener> probe_listener_;  // null: isolation is not measured
+  std::unique_ptr<IsolationProber> isolation_;     // null: the same
   RunnerClient runners_;
   SandboxController sandboxes_;
   ExecutionController executions_;

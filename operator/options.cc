@@ -37,6 +37,11 @@ Runs what agents ask for in sandboxes, and asks a human first where the policy s
                              (also: $SANDGATE_GATEWAY_HOSTS, separated by commas)
   --health ADDRESS:PORT      where to serve /healthz, /readyz and /metrics over plain HTTP
                              (default 0.0.0.0:8081)
+  --probe-listen ADDRESS:PORT
+                             let runners try to connect here, which NetworkPolicies forbid them: runs
+                             with network are refused until that was seen to be enforced
+                             (default: it is not tried)
+  --probe-address IP         this pod's own address, for that (default: $POD_IP)
   --webhook-config DIR       tell approvers by HTTPS: a directory with the files url, key and, for an
                              authority of your own, ca.crt; read again for each message
                              (default: nobody is told)
@@ -85,6 +90,7 @@ Options FromEnvironment(const Environment& environment) {
   options.image = Or(environment("SANDGATE_RUNNER_IMAGE"), defaults.image);
   options.pull_policy = Or(environment("SANDGATE_RUNNER_PULL_POLICY"), defaults.pull_policy);
   options.gateway_hosts = SplitHosts(environment("SANDGATE_GATEWAY_HOSTS"));
+  options.probe_address = environment("POD_IP");
   return options;
 }
 
@@ -107,6 +113,7 @@ std::string Store(const std::string& name, const std::string& value, Options* op
       {"--user", &options->user},
       {"--image", &options->image},
       {"--pull-policy", &options->pull_policy},
+      {"--probe-address", &options->probe_address},
       {"--webhook-config", &options->webhook.directory}};
   const std::map<std::string, bool*> bools = {
       {"--webhook-code", &options->webhook.text.include_code},
@@ -116,7 +123,8 @@ std::string Store(const std::string& name, const std::string& value, Options* op
     return StoreBool(name, value, found->second);
   }
   const auto text = texts.find(name);
-  if (text == texts.end() && name != "--health" && name != "--gateway-host") {
+  if (text == texts.end() && name != "--health" && name != "--gateway-host" &&
+      name != "--probe-listen") {
     return "unknown option " + name;
   }
   if (value.empty()) return name + " needs a value";
@@ -130,7 +138,8 @@ std::string Store(const std::string& name, const std::string& value, Options* op
   }
   const auto parsed = http::ParseAddress(value);
   if (!parsed) return name + " must be ADDRESS:PORT, for example 0.0.0.0:8081";
-  options->health = *parsed;
+  if (name == "--health") options->health = *parsed;
+  if (name == "--probe-listen") options->probe_listen = *parsed;
   return "";
 }
 
@@ -142,6 +151,9 @@ std::string Complete(Options* options) {
   const std::string& policy = options->pull_policy;
   if (policy != "Always" && policy != "IfNotPresent" && policy != "Never") {
     return "--pull-policy must be Always, IfNotPresent or Never";
+  }
+  if (options->probe_listen && options->probe_address.empty()) {
+    return "--probe-listen needs --probe-address, this pod's own address (or $POD_IP)";
   }
   return "";
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -24,6 +25,8 @@ struct Options {
   std::string pull_policy;                 // $SANDGATE_RUNNER_PULL_POLICY
   std::vector<std::string> gateway_hosts;  // $SANDGATE_GATEWAY_HOSTS, and those of the flags
   std::string user;  // this operator's name at the API server; default: its ServiceAccount in `ns`
+  std::optional<http::Address> probe_listen;  // nullopt: isolation is not measured
+  std::string probe_address;                  // this pod's own, as sandboxes see it ($POD_IP)
   WebhookOptions webhook;
   bool help = false;
   bool version = false;

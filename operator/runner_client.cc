@@ -125,6 +125,21 @@ void RunnerClient::ForgetSandbox(const std::string& sandbox_uid) {
   probes_.erase(sandbox_uid);
 }
 
+void RunnerClient::TryReach(const std::string& sandbox_uid, const std::string& pod_ip,
+                            const api::ProbeRequest& request, Tried done) {
+  client_->Call(EndpointOf(pod_ip),
+                MakeRequest("POST", "/v1/probe", api::DumpJson(api::ToJson(request))),
+                OptionsFor(sandbox_uid, kProbeDeadline + milliseconds(request.timeout_millis)),
+                [done = std::move(done)](const Answer& answer) {
+                  if (!answer.ok()) return done(answer.status());
+                  const auto json = api::ParseJson(answer->body);
+                  if (answer->status != 200 || !json.ok()) {
+                    return done(base::Status(base::Code::kUnavailable, ProblemOf(*answer)));
+                  }
+                  done(api::ProbeOutcomeFromJson(*json));
+                });
+}
+
 void RunnerClient::Set(const std::string& execution_uid, const Change& change) {
   const std::lock_guard<std::mutex> lock(mutex_);
   change(&runs_[execution_uid]);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "libs/api/run_network.h"
 #include "libs/base/clock.h"
 #include "libs/http/client.h"
 #include "libs/kube/key.h"
@@ -40,6 +41,11 @@ class RunnerClient {
   void Ask(const kube::Key& sandbox, const std::string& uid, const std::string& pod_ip);
   Probe ProbeOf(const std::string& sandbox_uid) const;
   void ForgetSandbox(const std::string& sandbox_uid);
+  // Lets the runner try a connection from the pod's own network. `done` is called once, on the HTTP
+  // client's thread unless the call fails at once; it must not block.
+  using Tried = std::function<void(const base::Result<api::ProbeOutcome>&)>;
+  void TryReach(const std::string& sandbox_uid, const std::string& pod_ip,
+                const api::ProbeRequest& request, Tried done);
 
   // --- runs, by the Execution's UID ---
 

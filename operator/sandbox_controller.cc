@@ -96,6 +96,7 @@ void SandboxController::Forget(const kube::Key& key) {
   }
   if (last) Say("sandbox.deleted", *last, "");
   parts_.runners.ForgetSandbox(uid);
+  if (parts_.isolation != nullptr) parts_.isolation->Forget(uid);
   parts_.caches.written_sandboxes().Forget(key);
 }
 
@@ -107,6 +108,7 @@ SandboxObserved SandboxController::Gather(const kube::Key& key, const Caches::Sa
   if (!sandbox) return seen;
   seen.isolated = parts_.caches.Isolated(BuildNetworkPolicies(key.ns, parts_.settings));
   seen.probe = parts_.runners.ProbeOf(sandbox->meta.uid);
+  if (parts_.isolation != nullptr) seen.isolation = parts_.isolation->ViewOf(sandbox->meta.uid);
   seen.guard = parts_.guard();
   for (const auto& execution : parts_.caches.Executions()) {
     if (execution->meta.ns == key.ns && execution->spec.sandbox_name == key.name &&
@@ -122,6 +124,7 @@ SandboxObserved SandboxController::Gather(const kube::Key& key, const Caches::Sa
       Say("sandbox.deleted", *old->second.sandbox, "");
     }
     memory_.erase(known);
+    if (parts_.isolation != nullptr) parts_.isolation->Forget(known);
     if (!sandbox->status.phase) Say("sandbox.created", *sandbox, "");
   }
   known = sandbox->meta.uid;
@@ -191,6 +194,7 @@ Status SandboxController::Apply(const kube::Key& key, const Caches::SandboxPtr& 
             parts_.runners.Ask(key, sandbox->meta.uid, pod->ip);
             return Status::Ok();
           },
+          [&](const ProbeIsolation&) { return Probe(key, *sandbox, *pod); },
           [&](const DeleteRunnerSecret&) {
             const Status status = DropSecret(*sandbox);
             if (status.ok()) queue_.Add(key);
@@ -214,6 +218,21 @@ Status SandboxController::EnsureNetworkPolicies(const std::string& ns) {
     if (!mended.ok()) return mended;
   }
   return Status::Ok();  // the informer shows them, and wakes the namespace's Sandboxes
+}
+
+// Once for each measurement it looks which policies of others select the pod.
+Status SandboxController::Probe(const kube::Key& key, const api::Sandbox& sandbox,
+                                const PodFacts& pod) {
+  const IsolationView before = parts_.isolation->ViewOf(sandbox.meta.uid);
+  ForeignPolicies foreign = before.foreign;
+  if (before.state != IsolationView::State::kAgain) {
+    const auto policies = parts_.cluster.api().ListAll(kube::kNetworkPolicies, key.ns, {});
+    if (!policies.ok()) return policies.status();
+    foreign = FindForeignPolicies(policies->items, pod.meta.labels);
+  }
+  parts_.isolation->Begin(key, sandbox.meta.uid, pod.ip, foreign);
+  queue_.Add(key);  // what does not wait for the answer goes on
+  return Status::Ok();
 }
 
 // Remembers why the API server said no, for the Sandbox's condition; anything else is retried.
@@ -290,6 +309,16 @@ Status SandboxController::DropOrphan(const kube::Key& key, const DeleteOrphan& o
   return parts_.cluster.Delete(kube::kPods, pod.ns, pod.name, orphan.pod_uid);
 }
 
+void SandboxController::SayIsolation(const api::Sandbox& before, const api::SandboxStatus& after) {
+  const api::Condition* now = api::FindCondition(after.conditions, kNetworkIsolatedCondition);
+  if (now == nullptr || now->status != "False") return;
+  const api::Condition* then =
+      api::FindCondition(before.status.conditions, kNetworkIsolatedCondition);
+  if (then != nullptr && then->status == "False") return;
+  parts_.events.Record(Reference("Sandbox", before.meta), kube::EventType::kWarning,
+                       "NetworkNotIsolated", now->message);
+}
+
 Status SandboxController::WriteStatus(const kube::Key& key, const api::Sandbox& sandbox,
                                       const api::SandboxStatus& status) {
   const auto written =
@@ -302,6 +331,7 @@ Status SandboxController::WriteStatus(const kube::Key& key, const api::Sandbox& 
     parts_.caches.written_sandboxes().Wrote(
         key, std::make_shared<const api::Sandbox>(std::move(parsed).value()));
   }
+  SayIsolation(sandbox, status);
   const api::Condition* ready = api::FindCondition(status.conditions, "Ready");
   const bool good = ready != nullptr && ready->status == "True";
   if (ready != nullptr && status.phase != sandbox.status.phase) {

@@ -15,6 +15,7 @@
 #include "libs/kube/work_queue.h"
 #include "operator/caches.h"
 #include "operator/cluster.h"
+#include "operator/isolation_prober.h"
 #include "operator/policy_store.h"
 #include "operator/runner_client.h"
 #include "operator/sandbox_logic.h"
@@ -34,6 +35,7 @@ struct ControllerParts {
   audit::Sink& audit;
   std::function<PolicyView(const std::string& ns)> policy;
   std::function<GuardView()> guard;
+  IsolationProber* isolation = nullptr;  // null: nothing is measured
 };
 
 // Thread-safe. Start and Stop once each.
@@ -69,6 +71,7 @@ class SandboxController {
                      const Caches::PodPtr& pod, const SandboxAction& action,
                      const std::string& runtime_class);
   base::Status EnsureNetworkPolicies(const std::string& ns);
+  base::Status Probe(const kube::Key& key, const api::Sandbox& sandbox, const PodFacts& pod);
   base::Status MakeSecret(const kube::Key& key, const api::Sandbox& sandbox,
                           const std::string& runtime_class);
   base::Status MakePod(const kube::Key& key, const api::Sandbox& sandbox,
@@ -83,6 +86,7 @@ class SandboxController {
                        const base::Status& status);
   void Change(const std::string& uid, const std::function<void(Memory*)>& change);
   void Forget(const kube::Key& key);
+  void SayIsolation(const api::Sandbox& before, const api::SandboxStatus& after);
   void Say(const char* event, const api::Sandbox& sandbox, const std::string& reason);
 
   ControllerParts parts_;

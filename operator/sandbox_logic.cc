@@ -143,6 +143,57 @@ SandboxPlan NameTaken(const Context& c) {
   return {Idle{}, c.now + std::chrono::seconds(5)};
 }
 
+// Code that may be granted network depends on the network plugin; other code has a lock of its own,
+// and waits only for the first answer that there is.
+bool WaitsForIsolation(const Context& c) {
+  const IsolationView& view = c.seen.isolation;
+  if (view.state == IsolationView::State::kOff) return false;
+  return c.seen.pod->effective->network_enabled || !view.cluster_known;
+}
+
+// The next attempt, when it is due.
+bool ProbeDue(const Context& c) {
+  const IsolationView& view = c.seen.isolation;
+  return view.state == IsolationView::State::kNone ||
+         (view.state == IsolationView::State::kAgain && c.now >= view.retry_at);
+}
+
+void SetIsolation(const Context& c, const PodFacts& pod, api::SandboxStatus* status) {
+  const IsolationView& view = c.seen.isolation;
+  if (view.state == IsolationView::State::kOff) return;
+  const bool measured = view.state == IsolationView::State::kDone &&
+                        (view.verdict.state != Isolation::kUnknown || !view.cluster_known);
+  const bool own = pod.effective->network_enabled || measured;
+  api::SetCondition(
+      &status->conditions,
+      IsolationCondition(own ? view.verdict : view.cluster, own ? view.foreign : ForeignPolicies{}),
+      c.now);
+}
+
+// Of a Ready Sandbox: what was begun for the cluster's sake is finished. One that may be granted
+// network and is not known to be held is measured again and again, and written only when the
+// answer changes.
+SandboxPlan MeasureAgain(const Context& c) {
+  const IsolationView& view = c.seen.isolation;
+  const api::Condition* before =
+      api::FindCondition(c.status().conditions, kNetworkIsolatedCondition);
+  const bool wanted = c.status().effective && c.status().effective->network_enabled &&
+                      (before == nullptr || before->status != "True");
+  if (view.state == IsolationView::State::kAgain || wanted) {
+    if (ProbeDue(c)) return {ProbeIsolation{}, std::nullopt};
+    if (view.state == IsolationView::State::kAgain) return {Idle{}, view.retry_at};
+  }
+  if (!wanted || view.state != IsolationView::State::kDone) return {};
+  api::Condition measured = IsolationCondition(view.verdict, view.foreign);
+  if (before == nullptr || before->status != measured.status || before->reason != measured.reason) {
+    api::SandboxStatus status = c.status();
+    api::SetCondition(&status.conditions, std::move(measured), c.now);
+    return {WriteSandboxStatus{std::move(status)}, std::nullopt};
+  }
+  if (c.now >= view.retry_at) return {ProbeIsolation{}, std::nullopt};
+  return {Idle{}, view.retry_at};
+}
+
 SandboxPlan BecomeReady(const Context& c) {
   const PodFacts& pod = *c.seen.pod;
   api::SandboxStatus status = c.status();
@@ -158,6 +209,7 @@ SandboxPlan BecomeReady(const Context& c) {
                     {"Ready", "True", "RunnerAnswered",
                      "The pod runs and its runner proved its identity.", std::nullopt},
                     c.now);
+  SetIsolation(c, pod, &status);
   return {WriteSandboxStatus{std::move(status)}, std::nullopt};
 }
 
@@ -187,11 +239,16 @@ SandboxPlan Raise(const Context& c) {
     case Probe::State::kAnswered:
       break;
   }
+  const IsolationView& network = c.seen.isolation;
+  const bool waits = WaitsForIsolation(c);
+  if ((waits || network.cluster_due) && ProbeDue(c)) return {ProbeIsolation{}, c.ready_deadline()};
   if (!pod.ready()) return {Idle{}, c.ready_deadline()};
   // The key goes before anything can run, and before the status says so: a crash in between
   // repeats the deletion and never forgets it.
   if (!c.seen.secret_deleted) return {DeleteRunnerSecret{}, std::nullopt};
-  return BecomeReady(c);
+  if (!waits || network.state == IsolationView::State::kDone) return BecomeReady(c);
+  if (network.state == IsolationView::State::kAsking) return {Idle{}, c.ready_deadline()};
+  return {Idle{}, std::min(network.retry_at, c.ready_deadline())};
 }
 
 // Not Ready in time is final: whoever waits for it gets an answer.
@@ -250,9 +307,14 @@ SandboxPlan ReconcileSandbox(const SandboxObserved& observed, const policy::Poli
   } else if (!c.status().pod_uid.empty()) {
     const Step lost = CheckRecordedPod(c);
     const Step report = lost ? lost : ReportGuard(c);
-    if (report) plan = *report;
-    // Networks are mended as long as there is something to hold.
-    if (!report && !observed.isolated) plan = {EnsureIsolation{}, std::nullopt};
+    if (report) {
+      plan = *report;
+    } else if (!observed.isolated) {
+      // Networks are mended as long as there is something to hold.
+      plan = {EnsureIsolation{}, std::nullopt};
+    } else {
+      plan = MeasureAgain(c);
+    }
   } else {
     plan = Progress(c);
   }

@@ -9,6 +9,7 @@
 #include "libs/api/runner_protocol.h"
 #include "libs/api/sandbox.h"
 #include "libs/policy/policy.h"
+#include "operator/isolation_logic.h"
 #include "operator/pod_facts.h"
 #include "operator/refusal.h"
 #include "operator/settings.h"
@@ -33,6 +34,18 @@ struct GuardView {
   bool intact() const { return state == State::kIntact; }
 };
 
+// What this operator measured of the sandbox's network, and of any other's.
+struct IsolationView {
+  enum class State { kOff, kNone, kAsking, kAgain, kDone };
+  State state = State::kOff;  // kOff: this deployment measures nothing
+  base::Time retry_at;        // kAgain, kDone: not before this
+  IsolationVerdict verdict;   // kDone
+  ForeignPolicies foreign;
+  IsolationVerdict cluster;  // the last one of the cluster
+  bool cluster_known = false;
+  bool cluster_due = false;  // the next new sandbox is measured, and does not wait for it
+};
+
 // What this operator knows of the sandbox's use.
 struct Activity {
   size_t active = 0;  // Executions that are not finished
@@ -49,6 +62,7 @@ struct SandboxObserved {
   std::optional<Diagnosis> refused;       // the API server's last refusal to create
   base::Time retry_at;                    // not before this after a refusal
   Probe probe;
+  IsolationView isolation;
   GuardView guard;
   Activity activity;
 };
@@ -60,6 +74,8 @@ struct CreatePod {
   api::EffectiveLimits limits;
 };
 struct AskRunner {};  // GET /v1/info
+// Lets the runner try to reach the operator; nothing waits for it.
+struct ProbeIsolation {};
 struct DeleteRunnerSecret {};
 struct DeletePod {
   std::string uid;
@@ -78,8 +94,8 @@ struct DeleteIdleSandbox {
 struct DeleteExpiredSandbox {};
 
 using SandboxAction = std::variant<Idle, EnsureIsolation, CreateRunnerSecret, CreatePod, AskRunner,
-                                   DeleteRunnerSecret, DeletePod, DeleteOrphan, WriteSandboxStatus,
-                                   DeleteIdleSandbox, DeleteExpiredSandbox>;
+                                   ProbeIsolation, DeleteRunnerSecret, DeletePod, DeleteOrphan,
+                                   WriteSandboxStatus, DeleteIdleSandbox, DeleteExpiredSandbox>;
 
 struct SandboxPlan {
   SandboxAction action;

@@ -19,6 +19,7 @@ inline constexpr char kIsolationPolicy[] = "sandgate-sandboxes";
 inline constexpr char kNetworkPolicy[] = "sandgate-sandboxes-network";
 inline constexpr char kCaSecret[] = "sandgate-ca";
 inline constexpr char kGatewayTlsSecret[] = "sandgate-gateway-tls";
+inline constexpr char kNetworkIsolatedCondition[] = "NetworkIsolated";  // of a Sandbox
 inline constexpr char kCanary[] = "sandgate-canary";
 inline constexpr char kApprovalsPolicy[] = "sandgate-approvals";
 
@@ -48,6 +49,9 @@ struct Settings {
   std::chrono::seconds idle_timeout{1800};  // where the Sandbox names none; 0: never
   std::chrono::seconds ttl{86'400};         // where the Sandbox names none; 0: never
   std::chrono::seconds finished_ttl{3600};  // of Executions
+
+  // Runs with network start only where NetworkIsolated is True; else wherever it is not False.
+  bool require_isolation = false;
 
   // Limits that protect others, per namespace unless said otherwise.
   size_t open_approvals_per_requester = 20;

@@ -181,6 +181,35 @@ void CheckIsolation(const std::vector<Change>& history, Complaints* out) {
   }
 }
 
+// What Sandboxes say of their network: each Ready one says something, one that may be granted
+// network is called isolated only where a connection out of its own pod was tried and did not
+// arrive, and in the end it is called what it is.
+void CheckNetwork(const World& world, const std::vector<Change>& history, Complaints* out) {
+  if (!world.measures()) return;
+  const auto isolated = [](const Json& json) -> std::string {
+    const auto sandbox = api::Sandbox::FromJson(json);
+    if (!sandbox.ok() || sandbox->status.phase != api::SandboxPhase::kReady) return "not Ready";
+    const auto* found = api::FindCondition(sandbox->status.conditions, "NetworkIsolated");
+    return found == nullptr ? "nothing" : found->status;
+  };
+  const auto networked = [](const Json& json) {
+    return api::BoolOr(Member(Member(json, "spec"), "network"), "enabled");
+  };
+  for (const Change& change : Of(history, kube::kSandboxes)) {
+    const std::string said = isolated(change.after);
+    if (said == "nothing") out->push_back("network: Ready without a word: " + change.key.name);
+    if (said == "True" && networked(change.after) && !world.held().contains(UidOf(change.after))) {
+      out->push_back("network: isolated without proof: " + change.key.name);
+    }
+  }
+  for (const Json& sandbox : world.server().All(kube::kSandboxes)) {
+    const std::string said = isolated(sandbox);
+    if (networked(sandbox) && world.enforces() && said != "True" && said != "not Ready") {
+      out->push_back("network: held, and in the end it says " + said);
+    }
+  }
+}
+
 }  // namespace
 
 Complaints Violations(const World& world) {
@@ -193,6 +222,7 @@ Complaints Violations(const World& world) {
   CheckEnds(world, &out);
   CheckLeftovers(world, &out);
   CheckIsolation(history, &out);
+  CheckNetwork(world, history, &out);
   CheckAudit(world, history, &out);
   return out;
 }

@@ -21,7 +21,17 @@ struct Tally {
   size_t starts = 0, decisions = 0, late = 0;
   int crashes = 0, faults = 0, audit_faults = 0, complete = 0;
   std::map<std::string, int> phases;
+  std::map<std::string, int> isolated;  // by the condition's reason
 };
+
+void CountIsolated(const World& world, Tally* tally) {
+  for (const testing::Change& change : world.server().ChangesSince(0)) {
+    const auto sandbox = api::Sandbox::FromJson(change.after);
+    if (change.key.resource != testing::NameOf(kube::kSandboxes) || !sandbox.ok()) continue;
+    const auto* said = api::FindCondition(sandbox->status.conditions, "NetworkIsolated");
+    if (said != nullptr) ++tally->isolated[said->reason];
+  }
+}
 
 void Live(uint64_t seed, Tally* tally) {
   SCOPED_TRACE("SANDGATE_CRASH_SEED=" + std::to_string(seed));
@@ -30,6 +40,7 @@ void Live(uint64_t seed, Tally* tally) {
   EXPECT_TRUE(world.Settle()) << "the operator does not come to rest";
   for (const std::string& violation : Violations(world)) ADD_FAILURE() << violation;
   EXPECT_EQ(world.Quiet(), 0) << "I10: writes although nothing goes on";
+  CountIsolated(world, tally);
   tally->starts += world.starts().size();
   tally->decisions += world.decisions().size();
   tally->late += world.late().size();
@@ -63,6 +74,9 @@ TEST(OperatorCrash, InvariantsHoldWhateverHappens) {
   for (const auto& [phase, count] : tally.phases) {
     std::printf("  %s %d\n", phase.c_str(), count);
   }
+  for (const auto& [reason, count] : tally.isolated) {
+    std::printf("  isolated: %s %d\n", reason.c_str(), count);
+  }
   if (only != 0 || HasFailure()) return;
   EXPECT_GT(tally.starts, last);
   EXPECT_GT(tally.decisions, last);
@@ -74,6 +88,9 @@ TEST(OperatorCrash, InvariantsHoldWhateverHappens) {
   for (const char* phase :
        {"Succeeded", "Failed", "TimedOut", "Denied", "Expired", "Cancelled", "Lost"}) {
     EXPECT_GT(tally.phases[phase], 0) << phase;
+  }
+  for (const char* reason : {"PolicyEnforced", "PolicyNotEnforced", "ProbeFailed"}) {
+    EXPECT_GT(tally.isolated[reason], 0) << reason;
   }
 }
 

@@ -33,6 +33,7 @@ OperatorProcess::OperatorProcess(const Surroundings& around)
       cluster_(api_, [](const std::string&, const std::string&) {}),
       events_(around.events, op::kManagedBy, "sim"),
       caches_(api_, Callbacks()),
+      isolation_(NewProber(around)),
       runners_(
           around.runners.NewClient([this, judge = around.judge_runner] {
             if (dead()) return false;
@@ -56,9 +57,21 @@ OperatorProcess::~OperatorProcess() {
   caches_.Stop();
 }
 
+// As the operator does (operator/operator.cc).
+std::unique_ptr<op::IsolationProber> OperatorProcess::NewProber(const Surroundings& around) {
+  if (around.arrivals == nullptr) return nullptr;
+  return std::make_unique<op::IsolationProber>(
+      *around.arrivals, "10.0.0.99:8082", around.clock,
+      [this](const std::string& uid, const std::string& ip, const api::ProbeRequest& request,
+             op::IsolationProber::Done done) {
+        runners_.TryReach(uid, ip, request, std::move(done));
+      },
+      [this](const kube::Key& key) { sandbox_queue_.Add(key); });
+}
+
 op::ControllerParts OperatorProcess::Parts(const Surroundings& around) {
-  return {around.settings, around.clock, caches_,       cluster_,    runners_,
-          events_,         audit_,       around.policy, around.guard};
+  return {around.settings, around.clock, caches_,       cluster_,     runners_,
+          events_,         audit_,       around.policy, around.guard, isolation_.get()};
 }
 
 // As the operator wires them (operator/operator.cc).

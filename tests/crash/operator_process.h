@@ -6,6 +6,7 @@
 #include "libs/audit/log.h"
 #include "libs/kube/events.h"
 #include "operator/execution_controller.h"
+#include "operator/isolation_prober.h"
 #include "tests/crash/operator_link.h"
 #include "tests/crash/runners.h"
 
@@ -21,6 +22,7 @@ struct Surroundings {
   kube::Api events;  // an API server for Events alone: they go out on a thread of their own
   std::function<op::PolicyView(const std::string& ns)> policy;
   std::function<op::GuardView()> guard;
+  op::Arrivals* arrivals;  // null: this deployment does not measure isolation
   OperatorLink::Judge judge;
   // A call to a runner is about to be made: kDieBefore, kDieAfter or kFine.
   std::function<Fate()> judge_runner;
@@ -60,6 +62,7 @@ class OperatorProcess {
   bool StepExecutions();
 
  private:
+  std::unique_ptr<op::IsolationProber> NewProber(const Surroundings& around);
   op::CacheCallbacks Callbacks();
   op::ControllerParts Parts(const Surroundings& around);
   bool Step(kube::WorkQueue& queue, const std::function<base::Status(const kube::Key&)>& pass);
@@ -72,6 +75,7 @@ class OperatorProcess {
   op::Cluster cluster_;
   kube::EventRecorder events_;
   op::Caches caches_;
+  std::unique_ptr<op::IsolationProber> isolation_;
   op::RunnerClient runners_;
   op::SandboxController sandboxes_;
   op::ExecutionController executions_;

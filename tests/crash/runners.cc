@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libs/api/run_network.h"
 #include "libs/http/tls.h"
 
 namespace sandgate::crash {
@@ -148,15 +149,20 @@ base::Result<http::Response> Runners::Arrive(const Flight& flight) {
   if (flight.expected_uri != http::SandboxUri(runner.sandbox_uid)) {
     return Status(Code::kUnauthenticated, "another sandbox's runner");
   }
-  http::Response response = Serve(runner, flight.request);
+  http::Response response = Serve(flight.ip, runner, flight.request);
   Advance(runner);
   return response;
 }
 
-http::Response Runners::Serve(Runner& runner, const http::Request& request) {
+http::Response Runners::Serve(const std::string& ip, Runner& runner, const http::Request& request) {
   if (request.Path() == "/v1/info") {
     return Answer(200,
                   api::ToJson(api::RunnerInfo{runner.table.boot_id(), "1", runner.sandbox_uid}));
+  }
+  if (request.Path() == "/v1/probe") {
+    const bool left = leaves_(ip, runner.sandbox_uid);
+    return Answer(200, api::ProbeOutcomeToJson(left ? api::ProbeOutcome::kConnected
+                                                    : api::ProbeOutcome::kTimedOut));
   }
   const std::string run_id = RunIdOf(request);
   const api::RunState* state = runner.table.Find(run_id);

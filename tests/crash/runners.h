@@ -28,12 +28,16 @@ class Runners {
  public:
   using Random = std::mt19937_64;
 
+  // Whether a connection out of that pod arrives.
+  using Leaves = std::function<bool(const std::string& ip, const std::string& sandbox_uid)>;
+
   Runners(const ManualClock& clock, Random& random, std::function<int64_t()> revision,
-          std::function<size_t()> audited)
+          std::function<size_t()> audited, Leaves leaves)
       : clock_(clock),
         random_(random),
         revision_(std::move(revision)),
-        audited_(std::move(audited)) {}
+        audited_(std::move(audited)),
+        leaves_(std::move(leaves)) {}
 
   // --- the kubelet's side ---
 
@@ -76,7 +80,7 @@ class Runners {
 
   bool MustWait(const Flight& flight) const;
   base::Result<http::Response> Arrive(const Flight& flight);
-  http::Response Serve(Runner& runner, const http::Request& request);
+  http::Response Serve(const std::string& ip, Runner& runner, const http::Request& request);
   http::Response Post(Runner& runner, const std::string& run_id, const std::string& body);
   void Advance(Runner& runner);
   void Orphan(const Client* sender);
@@ -86,6 +90,7 @@ class Runners {
   Random& random_;
   const std::function<int64_t()> revision_;
   const std::function<size_t()> audited_;
+  const Leaves leaves_;
   std::map<std::string, Runner> runners_;  // by IP
   std::deque<Flight> flights_;
   std::vector<Start> starts_;

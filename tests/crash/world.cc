@@ -53,21 +53,36 @@ World::World(uint64_t seed)
       events_(std::make_shared<testing::FakeTransport>()),
       policy_(SimPolicy()),
       runners_(
-          clock_, random_, [this] { return server_.revision(); },
-          [this] { return audit_.size(); }) {
+          clock_, random_, [this] { return server_.revision(); }, [this] { return audit_.size(); },
+          [this](const std::string& ip, const std::string& uid) { return Leaves(ip, uid); }) {
   settings_.idle_timeout = settings_.ttl = seconds(0);
   fault_percent_ = static_cast<int>(random_() % 3) * 8;
   crash_percent_ = static_cast<int>(random_() % 3) * 3;
   audit_fault_percent_ = static_cast<int>(random_() % 2) * 4;
-  for (const char* name : kSandboxes) {
-    server_.Put(
-        kube::kSandboxes,
-        {{"metadata", Meta(name)},
-         {"spec",
-          {{"language", "python"}, {"shared", true}, {"requester", {{"username", kAgents[0]}}}}}});
-  }
+  measures_ = Chance(70);
+  enforces_ = Chance(70);
+  for (const char* name : kSandboxes) PutSandbox(name);
   server_.after_call = [this](const testing::Call& call, unsigned) { OnWritten(call); };
   process_ = std::make_unique<OperatorProcess>(Around());
+}
+
+// One of the two may be granted network.
+void World::PutSandbox(const char* name) {
+  server_.Put(kube::kSandboxes, {{"metadata", Meta(name)},
+                                 {"spec",
+                                  {{"language", "python"},
+                                   {"shared", true},
+                                   {"network", {{"enabled", name == kSandboxes[1]}}},
+                                   {"requester", {{"username", kAgents[0]}}}}}});
+}
+
+bool World::Leaves(const std::string& ip, const std::string& sandbox_uid) {
+  if (enforces_) {
+    held_.insert(sandbox_uid);
+  } else {
+    arrivals_.Arrive(ip);
+  }
+  return !enforces_;
 }
 
 Surroundings World::Around() {
@@ -81,6 +96,7 @@ Surroundings World::Around() {
             return op::PolicyView{policy_, std::nullopt, true};
           },
           [this] { return guard_; },
+          measures_ ? &arrivals_ : nullptr,
           [this](const testing::Call& call) { return Judge(call); },
           [this] { return JudgeRunner(); },
           [this] { return JudgeAudit(); },
@@ -188,11 +204,7 @@ void World::AgentStep() {
   if (Chance(20)) {
     server_.Remove(kube::kSandboxes, kNamespace, name);
   } else if (!server_.Find(kube::kSandboxes, kNamespace, name)) {
-    server_.Put(
-        kube::kSandboxes,
-        {{"metadata", Meta(name)},
-         {"spec",
-          {{"language", "python"}, {"shared", true}, {"requester", {{"username", kAgents[0]}}}}}});
+    PutSandbox(name);
   }
 }
 
@@ -226,6 +238,8 @@ void World::ChangeExecution() {
   } else if (dice < 50) {
     guard_ = guard_.intact() ? op::GuardView{op::GuardView::State::kBroken, "by the simulator"}
                              : op::GuardView{op::GuardView::State::kIntact, ""};
+  } else if (dice < 60) {
+    enforces_ = !enforces_;
   }
 }
 

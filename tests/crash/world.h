@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/crash/arrivals.h"
 #include "tests/crash/operator_process.h"
 
 namespace sandgate::crash {
@@ -49,6 +50,11 @@ class World {
   // call.
   const std::set<std::string>& late() const { return late_; }
   const std::vector<AuditLine>& audit() const { return audit_; }
+  // Whether this deployment measures isolation; whether the network enforces policies just now; and
+  // the Sandboxes, by UID, from whose pods a connection was tried and did not get out.
+  bool measures() const { return measures_; }
+  bool enforces() const { return enforces_; }
+  const std::set<std::string>& held() const { return held_; }
   int audit_faults() const { return audit_faults_; }
   int crashes() const { return crashes_; }
   int faults() const { return faults_hit_; }
@@ -60,6 +66,8 @@ class World {
   Fate JudgeAudit();
   void MakeSlow(const testing::Call& call);
   void OnWritten(const testing::Call& call);
+  bool Leaves(const std::string& ip, const std::string& sandbox_uid);
+  void PutSandbox(const char* name);
   void Restart();
   void Step();
 
@@ -86,6 +94,9 @@ class World {
   std::shared_ptr<const policy::Policy> policy_;
   op::Settings settings_;
   op::GuardView guard_{op::GuardView::State::kIntact, ""};
+  SimArrivals arrivals_;
+  bool measures_ = false, enforces_ = true;
+  std::set<std::string> held_;
   Runners runners_;
   std::vector<Decision> decisions_;
   std::set<std::string> approved_, late_;  // Approvals, Executions by UID

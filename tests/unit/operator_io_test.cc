@@ -300,6 +300,7 @@ TEST(OperatorOptions, Defaults) {
   EXPECT_EQ(options.pull_policy, kSettings.pull_policy);
   EXPECT_EQ(options.health.port, 8081);
   EXPECT_EQ(options.audit_file, "");
+  EXPECT_FALSE(options.probe_listen) << "and then nothing demands isolation";
   EXPECT_FALSE(options.pod_name.empty());
 }
 
@@ -323,6 +324,18 @@ TEST(OperatorOptions, FlagsStandAboveTheEnvironment) {
   EXPECT_THAT(options.gateway_hosts, ElementsAre("a.example.com", "10.0.0.1", "b", "c"));
 }
 
+TEST(OperatorOptions, TheProbeAddressIsThePodsOwn) {
+  const auto pod = [](const std::string& name) -> std::string {
+    return name == "POD_IP" ? "10.0.0.9" : "";
+  };
+  const auto parsed = ParseOptions({"--probe-listen=0.0.0.0:8082"}, pod);
+  ASSERT_TRUE(std::holds_alternative<Options>(parsed)) << std::get<std::string>(parsed);
+  EXPECT_EQ(std::get<Options>(parsed).probe_listen->port, 8082);
+  EXPECT_EQ(std::get<Options>(parsed).probe_address, "10.0.0.9");
+  const auto given = ParseOptions({"--probe-listen=:8082", "--probe-address=::1"}, pod);
+  EXPECT_FALSE(std::holds_alternative<Options>(given)) << "an address is named";
+}
+
 TEST(OperatorOptions, ProblemsAreNamed) {
   const struct {
     std::vector<std::string> arguments;
@@ -335,6 +348,9 @@ TEST(OperatorOptions, ProblemsAreNamed) {
       {{"--health", "8081"}, "--health must be"},
       {{"--health", "0.0.0.0:70000"}, "--health must be"},
       {{"--pull-policy", "Sometimes"}, "--pull-policy must be"},
+      {{"--probe-listen", "8082", "--probe-address", "10.0.0.9"}, "--probe-listen must be"},
+      {{"--probe-listen", "0.0.0.0:8082"}, "--probe-listen needs --probe-address"},
+      {{"--probe-address", ""}, "--probe-address needs a value"},
   };
   for (const auto& row : rows) {
     const auto parsed = ParseOptions(row.arguments, NoEnvironment);
