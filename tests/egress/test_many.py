@@ -1,45 +1,16 @@
 """Thousands of connections at once, each with bytes of its own."""
 
 import resource
-import selectors
 import socket
-import threading
 
 import pytest
 
 import hello
+import upstream
 from world import read_head
 
 CONNECTIONS = 5_000
 DESCRIPTORS = 2 * CONNECTIONS + 500  # of this process: the near and the far ends
-
-
-class RawEcho:
-    """The far side of many connections in one thread: says what it hears. A ClientHello that comes
-    back is no HelloRetryRequest, and that is all the proxy wants to know."""
-
-    def __init__(self, address):
-        self._selector = selectors.DefaultSelector()
-        listener = socket.create_server((address, 443), backlog=4096)
-        listener.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ)
-        self._listener, self.open = listener, 0
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            for key, _ in self._selector.select():
-                if key.fileobj is self._listener:
-                    connection, _ = self._listener.accept()
-                    self._selector.register(connection, selectors.EVENT_READ)
-                    self.open += 1
-                    continue
-                data = key.fileobj.recv(4096)
-                if data:
-                    key.fileobj.sendall(data)
-                else:
-                    self._selector.unregister(key.fileobj)
-                    key.fileobj.close()
 
 
 def rss(pid):
@@ -58,7 +29,7 @@ def descriptors():
 
 
 def test_five_thousand_at_once(world, descriptors, record_property):
-    far = RawEcho("127.0.0.4")
+    far = upstream.RawEcho("127.0.0.4")
     world.dns.names["many.wild.test"] = ["127.0.0.4"]
     greeting = hello.record("many.wild.test")
     context = world.outer_context()
@@ -86,6 +57,7 @@ def test_five_thousand_at_once(world, descriptors, record_property):
         lines = proxy.wait_audit(CONNECTIONS)
         assert {line["verdict"] for line in lines} == {"allowed"}
         assert proxy.metric("sandgate_egress_open_connections") == 0
+    far.close()
 
 
 def read_exactly(outer, size):

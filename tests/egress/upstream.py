@@ -1,5 +1,6 @@
-"""A TLS server of the outside world, on port 443: it echoes."""
+"""Servers of the outside world, on port 443: they echo."""
 
+import selectors
 import socket
 import ssl
 import threading
@@ -53,3 +54,43 @@ class Server:
                     tls.sendall(data)
         except OSError:
             connection.close()
+
+
+class RawEcho:
+    """The far side of many connections in one thread: says what it hears. A ClientHello that comes
+    back is no HelloRetryRequest, and that is all the proxy wants to know."""
+
+    def __init__(self, address):
+        self._selector = selectors.DefaultSelector()
+        listener = socket.create_server((address, 443), backlog=4096)
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._end, end = socket.socketpair()
+        self._selector.register(end, selectors.EVENT_READ)
+        self._listener, self.open = listener, 0
+        self._thread = threading.Thread(target=self._serve, args=(end,), daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self._end.close()
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self, end):
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is end:
+                    return
+                if key.fileobj is self._listener:
+                    connection, _ = self._listener.accept()
+                    self._selector.register(connection, selectors.EVENT_READ)
+                    self.open += 1
+                    continue
+                try:
+                    data = key.fileobj.recv(4096)
+                    key.fileobj.sendall(data)
+                except OSError:
+                    data = b""
+                if not data:
+                    self._selector.unregister(key.fileobj)
+                    key.fileobj.close()
