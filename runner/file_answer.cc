@@ -45,6 +45,7 @@ void TakeFileAnswer(api::RunState* state) {
   state->files = answer->files;
   state->files_truncated = answer->files_truncated;
   state->files_cursor = answer->files_cursor;
+  state->packages = answer->packages;
   if (state->error_code.empty()) state->out = std::move(content);
 }
 

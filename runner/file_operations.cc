@@ -10,6 +10,7 @@
 #include "runner/file_list.h"
 #include "runner/file_walk.h"
 #include "runner/file_write.h"
+#include "runner/install_record.h"
 
 namespace sandgate::runner {
 namespace {
@@ -41,7 +42,9 @@ MaybeError OpenFile(const Place& place, const std::string& path, Fd* file, struc
   return std::nullopt;
 }
 
-MaybeError Read(int workspace, const FileRequest& request, std::string* content) {
+}  // namespace
+
+MaybeError ReadWorkspaceFile(int workspace, const FileRequest& request, std::string* content) {
   Place place;
   const WalkOptions options{
       .make_directories = false, .follow_last = true, .last_is_directory = false};
@@ -64,16 +67,19 @@ MaybeError Read(int workspace, const FileRequest& request, std::string* content)
   }
 }
 
+namespace {
+
 MaybeError Run(int workspace, const FileRequest& request, api::RunState* state) {
   switch (request.operation) {
     case api::Operation::kWriteFile:
       return WriteFile(workspace, request);
     case api::Operation::kReadFile:
-      return Read(workspace, request, &state->out);
+      return ReadWorkspaceFile(workspace, request, &state->out);
     case api::Operation::kListFiles:
       return ListFiles(workspace, request, state);
-    case api::Operation::kExecute:
     case api::Operation::kInstallPackage:
+      return ReadInstallRecord(workspace, request.installer, state);
+    case api::Operation::kExecute:
       break;
   }
   return FileError{FileErrorCode::kFileOperationFailed, "This is no file operation."};

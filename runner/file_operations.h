@@ -1,5 +1,6 @@
-// WriteFile, ReadFile and ListFiles on an open workspace. Ordinary, single-threaded code, which
-// knows nothing of runs: in a sandbox it works inside of a run's namespaces.
+// WriteFile, ReadFile and ListFiles on an open workspace, and the reading of an install's report.
+// Ordinary, single-threaded code, which knows nothing of runs: in a sandbox it works inside of a
+// run's namespaces.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,8 @@ struct FileRequest {
   // ListFiles
   int64_t limit = api::kDefaultListLimit;
   std::string cursor;
+  // InstallPackage: whose report is read, once it has ended
+  api::Installer installer = api::Installer::kPip;
 
   bool operator==(const FileRequest&) const = default;
 };
@@ -38,6 +41,13 @@ struct FileRequest {
 //
 // An append goes to a regular file alone, which keeps its mode when none is given, and its length
 // when not all of it fits.
+//
+// The report of an install becomes the state's packages, as many as a state may have; how many more
+// there are stands in error_message.
 api::RunState RunFileOperation(int workspace, const FileRequest& request);
+
+// Reads a regular file of the workspace whole, however it is reached there.
+std::optional<api::FileError> ReadWorkspaceFile(int workspace, const FileRequest& request,
+                                                std::string* content);
 
 }  // namespace sandgate::runner

@@ -7,9 +7,9 @@
 
 #include <cerrno>
 #include <sstream>
-#include <string_view>
 #include <vector>
 
+#include "runner/run_environment.h"
 #include "runner/run_privileges.h"
 #include "runner/stage_io.h"
 
@@ -71,16 +71,13 @@ int ChildMain(void* argument) {
   _exit(127);
 }
 
-// The interpreter in the run's own PATH, in the run's own root. "" with errno if there is none.
+// The interpreter among the image's programs, in the run's own root. "" with errno if there is
+// none.
 std::string FindProgram(const std::string& name) {
-  constexpr std::string_view kPath = "PATH=";
-  for (const std::string& variable : RunEnvironment()) {
-    if (!variable.starts_with(kPath)) continue;
-    std::istringstream directories(variable.substr(kPath.size()));
-    for (std::string directory; std::getline(directories, directory, ':');) {
-      const std::string path = directory + "/" + name;
-      if (access(path.c_str(), X_OK) == 0) return path;
-    }
+  std::istringstream directories(kImagePath);
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    const std::string path = directory + "/" + name;
+    if (access(path.c_str(), X_OK) == 0) return path;
   }
   errno = ENOENT;
   return "";
@@ -95,12 +92,12 @@ bool SetLimits(const RunSpec& spec) {
 }
 
 pid_t StartCode(const RunSpec& spec, const std::string& filter, const sigset_t& mask) {
-  std::vector<std::string> environment = RunEnvironment();
+  std::vector<std::string> environment = RunEnvironment(spec.packages);
   environment.insert(environment.end(), spec.environment.begin(), spec.environment.end());
   Child child{
       spec, filter, mask, Pointers(spec.argv), Pointers(environment), FindProgram(spec.argv[0])};
   if (child.path.empty()) {
-    Refuse(kStatusFd, "start the interpreter");
+    Refuse(kStatusFd, ("find " + spec.argv[0] + " in the image").c_str());
     return -1;
   }
   // As vfork(2), with a stack of its own: a copy of the address space, which the exec would throw

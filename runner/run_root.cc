@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "runner/network_files.h"
+#include "runner/packages.h"
 #include "runner/root_files.h"
 
 namespace sandgate::runner {
@@ -100,7 +101,15 @@ bool MakeDevices(const RunSpec& spec) {
 
 bool WriteCode(const RunSpec& spec) {
   return MakeDirectory(Staged("/run")) && MakeDirectory(Staged(kCodeDirectory)) &&
-         MakeFile(Staged(spec.code_path), spec.code, 0444);
+         (spec.code_path.empty() || MakeFile(Staged(spec.code_path), spec.code, 0444));
+}
+
+// Where Node looks last, whichever file of the workspace asks, and `import` as well as require().
+bool LinkNodeModules(const RunSpec& spec) {
+  const std::string link = Staged("/node_modules");
+  struct stat info = {};
+  return spec.packages != PackagesView::kReadOnly || lstat(link.c_str(), &info) == 0 ||
+         symlink(kNodeModules, link.c_str()) == 0;
 }
 
 int64_t RootBytes(const RunSpec& spec) {
@@ -122,14 +131,13 @@ bool EnterRoot() {
 const char* BuildRoot(const RunSpec& spec) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "own the mounts";
   if (!MountTmpfs(kStaging, RootBytes(spec), kRootInodes, "0755")) return "make the run's root";
-  if (!MakeDirectory(Staged(kWorkspacePath)) || !Bind(spec.workspace, Staged(kWorkspacePath))) {
-    return "bind the workspace";
-  }
+  if (const char* step = BindWorkspace(spec.workspace, spec.packages, kStaging)) return step;
   // The way out of the workspace leads nowhere: there is not even an image there.
   if (spec.file) return EnterRoot() ? nullptr : "enter the run's root";
   if (!BindImage()) return "bind the image's directories";
   if (!MakeDevices(spec)) return "make the run's /dev";
   if (!WriteCode(spec)) return "write the code";
+  if (!LinkNodeModules(spec)) return "link the packages";
   if (spec.network) {
     if (const char* step = WriteNetworkFiles(*spec.network, kStaging)) return step;
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runner/run_environment.h"
+
 namespace sandgate::runner {
 namespace {
 
@@ -92,6 +94,7 @@ void WriteFileRequest(const FileRequest& file, Writer* writer) {
   writer->Number(file.max_bytes);
   writer->Number(file.limit);
   writer->Text(file.cursor);
+  writer->Number(static_cast<int64_t>(file.installer));
 }
 
 FileRequest ReadFileRequest(Reader* reader) {
@@ -106,6 +109,7 @@ FileRequest ReadFileRequest(Reader* reader) {
   file.max_bytes = reader->Number();
   file.limit = reader->Number();
   file.cursor = reader->Text();
+  file.installer = static_cast<api::Installer>(reader->Number());
   return file;
 }
 
@@ -123,11 +127,32 @@ RunSpec WithLimits(int64_t memory_bytes, int64_t disk_bytes, std::string workspa
   return spec;
 }
 
-// V8 reserves far more address space than it uses, so it gets its own limit: three quarters, since
-// buffers and code live outside of this heap.
-std::string NodeHeapFlag(int64_t memory_bytes) {
-  const int64_t mebibytes = std::max<int64_t>(16, memory_bytes / kMebibyte * 3 / 4);
-  return "--max-old-space-size=" + std::to_string(mebibytes);
+// pip, and where later runs look for what it installs: the way there has the version of the image's
+// Python in it. An older report would be taken for this install's.
+constexpr char kPipProgram[] = R"python(import os, runpy, site, sys
+base, packages = site.getuserbase(), site.getusersitepackages()
+os.makedirs(packages, exist_ok=True)
+link = os.path.join(base, "packages")
+if not os.path.lexists(link):
+    os.symlink(os.path.relpath(packages, base), link)
+report = sys.argv[sys.argv.index("--report") + 1]
+if os.path.lexists(report):
+    os.unlink(report)
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+)python";
+
+void AddPip(const api::InstallRequest& install, RunSpec* spec) {
+  spec->code = kPipProgram;
+  spec->code_path = std::string(kCodeDirectory) + "/pip_program.py";
+  spec->argv = {"python3",         spec->code_path, "install",  "--user", "--index-url",
+                install.index_url, "--report",      kPipReport, "--",     install.package};
+}
+
+void AddNpm(const api::InstallRequest& install, RunSpec* spec) {
+  spec->argv = {"npm",        "install",         "--prefix", kNodeBase,
+                "--registry", install.index_url, "--",       install.package};
+  spec->address_space_bytes = 0;
 }
 
 }  // namespace
@@ -140,6 +165,7 @@ std::string Encode(const RunSpec& spec) {
   writer.Text(spec.code_path);
   writer.Number(spec.code_on_stdin ? 1 : 0);
   writer.Text(spec.workspace);
+  writer.Number(static_cast<int64_t>(spec.packages));
   VisitNumbers(spec, [&writer](int64_t number) { writer.Number(number); });
   writer.Number(spec.file ? 1 : 0);
   if (spec.file) WriteFileRequest(*spec.file, &writer);
@@ -160,6 +186,7 @@ std::optional<RunSpec> Decode(std::string_view text) {
   spec.code_path = reader.Text();
   spec.code_on_stdin = reader.Number() != 0;
   spec.workspace = reader.Text();
+  spec.packages = static_cast<PackagesView>(reader.Number());
   VisitNumbers(spec, [&reader](int64_t& number) { number = reader.Number(); });
   if (reader.Number() != 0) spec.file = ReadFileRequest(&reader);
   if (reader.Number() != 0) {
@@ -203,19 +230,20 @@ RunSpec SpecFor(const FileRequest& file, int64_t memory_bytes, int64_t disk_byte
   return spec;
 }
 
-const std::vector<std::string>& RunEnvironment() {
-  static const std::vector<std::string> environment = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      "HOME=/workspace",
-      "LANG=C.UTF-8",
-      "TMPDIR=/tmp",
-      // Output that was printed before a kill is there, and not in a buffer that died.
-      "PYTHONUNBUFFERED=1",
-      // The script stands outside of the workspace; modules in the workspace are still found.
-      "PYTHONPATH=/workspace",
-      "NODE_PATH=/workspace/node_modules",
-  };
-  return environment;
+RunSpec SpecFor(const api::InstallRequest& install, int64_t memory_bytes, int64_t disk_bytes,
+                std::string workspace) {
+  RunSpec spec = WithLimits(memory_bytes, disk_bytes, std::move(workspace));
+  spec.packages = PackagesView::kAlone;
+  spec.environment = InstallEnvironment(install, memory_bytes);
+  switch (install.installer) {
+    case api::Installer::kPip:
+      AddPip(install, &spec);
+      break;
+    case api::Installer::kNpm:
+      AddNpm(install, &spec);
+      break;
+  }
+  return spec;
 }
 
 }  // namespace sandgate::runner

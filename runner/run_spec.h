@@ -7,8 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "libs/api/package.h"
 #include "libs/api/sandbox.h"
 #include "runner/file_operations.h"
+#include "runner/packages.h"
 
 namespace sandgate::runner {
 
@@ -38,9 +40,10 @@ struct RunSpec {
 
   std::vector<std::string> argv;
   std::string code;
-  std::string code_path;                 // where the code stands in the run's own root
-  bool code_on_stdin = false;            // else stdin is /dev/null
-  std::string workspace;                 // bound into the run's root at kWorkspacePath
+  std::string code_path;       // where the code stands in the run's own root
+  bool code_on_stdin = false;  // else stdin is /dev/null
+  std::string workspace;       // bound into the run's root at kWorkspacePath
+  PackagesView packages = PackagesView::kAbsent;
   std::optional<NetworkSpec> network;    // absent: its own loopback is all there is
   std::vector<std::string> environment;  // beside RunEnvironment()
   // Resource limits of each process; 0 = none of ours.
@@ -53,7 +56,6 @@ struct RunSpec {
   int64_t shm_bytes = 0;
 };
 
-inline constexpr char kWorkspacePath[] = "/workspace";
 inline constexpr char kCodeDirectory[] = "/run/code";
 inline constexpr char kNetworkDirectory[] = "/run/network";
 inline constexpr char kAllAuthoritiesPath[] = "/run/network/authorities.pem";
@@ -72,8 +74,9 @@ RunSpec SpecFor(api::Language language, std::string code, int64_t memory_bytes, 
 RunSpec SpecFor(const FileRequest& file, int64_t memory_bytes, int64_t disk_bytes,
                 std::string workspace);
 
-// The environment of every run. Nothing of the runner's own is inherited.
-const std::vector<std::string>& RunEnvironment();
+// How a package is installed: by the installer of the image, into the packages' place.
+RunSpec SpecFor(const api::InstallRequest& install, int64_t memory_bytes, int64_t disk_bytes,
+                std::string workspace);
 
 enum class StatusKind : int32_t {
   kInit,     // value: pid of the namespace's init, as the runner sees it

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstring>
 #include <optional>
@@ -17,10 +16,9 @@
 #include "libs/base/log.h"
 #include "runner/child_wait.h"
 #include "runner/file_answer.h"
-#include "runner/network_files.h"
-#include "runner/network_logic.h"
 #include "runner/output_buffer.h"
 #include "runner/relay.h"
+#include "runner/request_spec.h"
 #include "runner/supervision_logic.h"
 
 namespace sandgate::runner {
@@ -36,31 +34,6 @@ constexpr size_t kReadsPerTurn = 8;
 constexpr size_t kReadBytes = 32 * 1024;
 // How long the death of a killed run's processes may take. It takes 12 ms.
 constexpr milliseconds kDeathDeadline{30'000};
-
-std::string HostName() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "";
-}
-
-RunSpec SpecOf(const api::RunRequest& request, const SupervisorOptions& options) {
-  if (!api::IsFileOperation(request.operation)) {
-    RunSpec spec = SpecFor(request.language, request.code, request.memory_bytes, options.disk_bytes,
-                           options.workspace);
-    if (request.network)
-      AddNetwork(*request.network, HostName(), ImageAuthoritiesPath() != nullptr, &spec);
-    return spec;
-  }
-  FileRequest file;
-  file.operation = request.operation;
-  file.path = request.path;
-  file.content = request.content;
-  file.append = request.append;
-  file.mode = request.mode;
-  file.max_bytes = request.output_bytes;
-  file.limit = request.limit;
-  file.cursor = request.cursor;
-  return SpecFor(file, request.memory_bytes, options.disk_bytes, options.workspace);
-}
 
 api::RunState Refused(const base::Status& status) {
   api::RunState state;
@@ -86,8 +59,10 @@ void CloseNetwork(std::unique_ptr<Relay> relay) {
 // What one run needs while it runs.
 class Session {
  public:
-  Session(RunProcess process, pid_t stage, const api::RunRequest& request, MemoryProbe& probe,
-          const MemorySample& start, Relay* relay, int wake, const std::atomic<bool>& cancel)
+  // `answers`: its second stream is a file operation's answer.
+  Session(RunProcess process, pid_t stage, const api::RunRequest& request, bool answers,
+          MemoryProbe& probe, const MemorySample& start, Relay* relay, int wake,
+          const std::atomic<bool>& cancel)
       : process_(std::move(process)),
         relay_(relay),
         stage_(stage),
@@ -99,8 +74,7 @@ class Session {
                      milliseconds(request.grace_millis)),
         memory_(request.memory_bytes, start),
         out_(static_cast<size_t>(request.output_bytes)),
-        err_(static_cast<size_t>(api::IsFileOperation(request.operation) ? kMaxFileAnswerBytes
-                                                                         : request.output_bytes)),
+        err_(static_cast<size_t>(answers ? kMaxFileAnswerBytes : request.output_bytes)),
         next_sample_(start_) {}
 
   // Until the init is gone or never came.
@@ -297,6 +271,33 @@ RunSupervisor::RunSupervisor(SupervisorOptions options, Spawner spawner, Fd wake
       wake_(std::move(wake)) {}
 
 base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
+  if (request.operation == api::Operation::kInstallPackage) return Install(request);
+  return RunOnce(SpecOf(request, Sandbox()), request);
+}
+
+// Two runs, of which the caller sees one: the installer's, and when all of its processes are gone,
+// one that reads what it installed.
+base::Result<api::RunState> RunSupervisor::Install(const api::RunRequest& request) {
+  if (!request.install) {
+    return Refused(base::Status(base::Code::kInvalidArgument, "it does not say what to install"));
+  }
+  if (!packages_made_) {
+    const base::Status made = MakePackagesPlace(options_.workspace);
+    if (!made.ok()) return Refused(made);
+    packages_made_ = true;
+  }
+  auto state = RunOnce(SpecOf(request, Sandbox()), request);
+  const bool installed =
+      state.ok() && state->outcome == api::RunOutcome::kExited && state->exit_code == 0;
+  if (!installed) return state;
+  const auto record = RunOnce(RecordSpecOf(request, Sandbox()), RecordRequestOf(request));
+  if (!record.ok()) return record.status();
+  AddRecord(*record, request.output_bytes, &*state);
+  return state;
+}
+
+base::Result<api::RunState> RunSupervisor::RunOnce(const RunSpec& spec,
+                                                   const api::RunRequest& request) {
   const MemorySample start = probe_->Sample(-1);
   std::unique_ptr<Relay> relay;
   if (request.network) {
@@ -304,15 +305,15 @@ base::Result<api::RunState> RunSupervisor::Run(const api::RunRequest& request) {
     if (!started.ok()) return Refused(started.status().WithContext("the run's network"));
     relay = std::move(started).value();
   }
-  base::Result<RunProcess> process = spawner_.Spawn(SpecOf(request, options_));
+  base::Result<RunProcess> process = spawner_.Spawn(spec);
   if (process.status().code() == base::Code::kUnavailable) return process.status();
   if (!process.ok()) return Refused(process.status());
-  Session session(std::move(process).value(), spawner_.stage(), request, *probe_, start,
-                  relay.get(), wake_.get(), cancel_);
+  Session session(std::move(process).value(), spawner_.stage(), request, spec.file.has_value(),
+                  *probe_, start, relay.get(), wake_.get(), cancel_);
   session.Loop();
   if (relay) CloseNetwork(std::move(relay));
   base::Result<api::RunState> state = session.End();
-  if (state.ok() && api::IsFileOperation(request.operation)) TakeFileAnswer(&*state);
+  if (state.ok() && spec.file) TakeFileAnswer(&*state);
   return state;
 }
 

@@ -10,6 +10,7 @@
 #include "runner/fd.h"
 #include "runner/identity.h"
 #include "runner/memory_probe.h"
+#include "runner/request_spec.h"
 #include "runner/spawner.h"
 
 namespace sandgate::runner {
@@ -40,10 +41,15 @@ class RunSupervisor {
  private:
   RunSupervisor(SupervisorOptions options, Spawner spawner, Fd wake);
 
+  base::Result<api::RunState> Install(const api::RunRequest& request);
+  base::Result<api::RunState> RunOnce(const RunSpec& spec, const api::RunRequest& request);
+  SandboxSpec Sandbox() const { return {options_.workspace, options_.disk_bytes, packages_made_}; }
+
   SupervisorOptions options_;
   Spawner spawner_;
   std::unique_ptr<MemoryProbe> probe_;
-  Fd wake_;  // eventfd
+  Fd wake_;                     // eventfd
+  bool packages_made_ = false;  // kPackagesPath is ours, and no code may write there
   std::atomic<bool> cancel_ = false;
 };
 
