@@ -28,6 +28,7 @@ class Run:
         self.exit_code, self.error = state["exitCode"], state["errorMessage"]
         self.out = base64.b64decode(state["stdout"]).decode(errors="replace")
         self.err = base64.b64decode(state["stderr"]).decode(errors="replace")
+        self.packages, self.error_code = state.get("packages", []), state.get("errorCode", "")
 
     def __repr__(self):
         return f"{self.outcome} {self.exit_code} {self.error}\n{self.out}\n--\n{self.err}"
@@ -94,10 +95,18 @@ class Runner:
                 "grant": self.world.key.grant(dom=list(domains), **grant),
                 "caBundle": self.world.outside.crt.read_text() if authorities else ""}
 
-    def start(self, code, language="shell", network=None, timeout=60, memory=512 << 20):
+    def start(self, code, language="shell", network=None, **limits):
+        return self.post({"operation": "Execute", "language": language,
+                          "code": base64.b64encode(code.encode()).decode()}, network, **limits)
+
+    def install(self, package, installer, index_url, network, timeout=120, **limits):
+        what = {"installer": installer, "package": package, "indexUrl": index_url}
+        return self.wait(self.post({"operation": "InstallPackage", "install": what}, network,
+                                   timeout=timeout, **limits))
+
+    def post(self, operation, network=None, timeout=60, memory=512 << 20):
         name = f"run-{next(self._ids)}"
-        body = {"bootId": self.boot, "operation": "Execute", "language": language,
-                "code": base64.b64encode(code.encode()).decode(), "timeoutMillis": timeout * 1000,
+        body = {"bootId": self.boot, **operation, "timeoutMillis": timeout * 1000,
                 "graceMillis": 500, "memoryBytes": memory, "outputBytes": 1 << 20}
         if network:
             body["network"] = network

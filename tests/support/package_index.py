@@ -6,6 +6,7 @@
 Wheels and source archives for pip (PEP 427, 503, 517), tarballs and packuments for npm."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -21,13 +22,13 @@ MOMENT = (2026, 1, 1, 0, 0, 0)
 def _tar_gz(files):
     """{path: text or (text, mode)} as the bytes of a .tar.gz."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+    with tarfile.open(fileobj=out, mode="w") as archive:
         for path, content in files.items():
             text, mode = content if isinstance(content, tuple) else (content, 0o644)
             info = tarfile.TarInfo(path)
             info.size, info.mode = len(text.encode()), mode
             archive.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
+    return gzip.compress(out.getvalue(), mtime=0)
 
 
 class PipPackage:
@@ -95,6 +96,15 @@ def write_simple(packages, directory):
         page.write_text(simple_page([one for one in packages if one.name == name], "../../files/"))
 
 
+def pip_pages(packages, files_url):
+    """{path: bytes}: the index at /simple/, the archives at /files/, which is `files_url`."""
+    pages = {f"/files/{one.file_name}": one.data for one in packages}
+    for name in {one.name for one in packages}:
+        versions = [one for one in packages if one.name == name]
+        pages[f"/simple/{name}/"] = simple_page(versions, files_url).encode()
+    return pages
+
+
 class NpmPackage:
     """One version. `manifest` is what its package.json says beside name and version."""
 
@@ -123,6 +133,15 @@ def packument(versions, files_url):
         return {**one.manifest, "dist": dist, **install}
     return {"name": versions[0].name, "dist-tags": {"latest": versions[-1].version},
             "versions": {one.version: entry(one) for one in versions}}
+
+
+def npm_pages(packages, url):
+    """{path: bytes}: a registry whose address is `url`."""
+    pages = {f"/tarballs/{one.file_name}": one.data for one in packages}
+    for name in {one.name for one in packages}:
+        versions = [one for one in packages if one.name == name]
+        pages["/" + name.replace("/", "%2f")] = json.dumps(packument(versions, url + "tarballs/")).encode()
+    return pages
 
 
 GREETING = """import helper_lib
@@ -189,6 +208,46 @@ def examples():
         wheel("greeting", "2.0", {"greeting.py": GREETING.format(version="2.0")},
               requires=["helper-lib>=1"], scripts={"greet": "greeting:greet"}),
         source("spy", "1.0", SPY_SETUP),
+    ]
+
+
+# What it finds while it is installed stays in its own directory.
+SPY_SCRIPT = """
+const fs = require("fs");
+const seen = {workspace: fs.readdirSync("/workspace"), variables: Object.keys(process.env).sort(),
+              home: process.env.HOME, user: process.getuid()};
+try { require("planted-module"); seen.planted = true; } catch (error) { seen.planted = error.code; }
+try { fs.writeFileSync("/workspace/planted", ""); seen.wrote = true; } catch (error) { seen.wrote = error.code; }
+require("https").get("https://web.test/", () => done("reached")).on("error", error => done(error.code));
+function done(how) { seen.elsewhere = how; fs.writeFileSync("seen.json", JSON.stringify(seen)); }
+"""
+RUNAWAY_SCRIPT = "process.on('SIGTERM', () => {}); for (;;) {}"
+GREEDY_SCRIPT = "const held = []; for (;;) held.push(Buffer.alloc(1 << 24, 1));"
+
+
+def npm_examples():
+    def module(name, version, **manifest):
+        text = f"exports.name = '{name}'; exports.version = '{version}';\n"
+        return NpmPackage(name, version, {"index.js": text}, **manifest)
+
+    def scripted(name, script):
+        return NpmPackage(name, "1.0.0", {"install.js": script}, scripts={"postinstall": "node install.js"})
+    return [
+        module("right", "1.0.0"),
+        NpmPackage("left", "1.0.0", {
+            "index.js": "exports.version = '1.0.0'; exports.right = require('right').version;\n",
+            "cli.js": ("#!/usr/bin/env node\nconsole.log('left', require('./index.js').version);\n", 0o755)},
+            dependencies={"right": "^1.0.0"}, bin={"left": "cli.js"}),
+        NpmPackage("left", "2.0.0", {
+            "index.js": "exports.version = '2.0.0'; exports.right = require('right').version;\n",
+            "cli.js": ("#!/usr/bin/env node\nconsole.log('left', require('./index.js').version);\n", 0o755)},
+            dependencies={"right": "^1.0.0"}, bin={"left": "cli.js"}),
+        module("@team/tool", "3.1.4"),
+        NpmPackage("only-esm", "1.0.0", {"index.mjs": "export const version = '1.0.0';\n"},
+                   type="module", exports="./index.mjs"),
+        scripted("spy", SPY_SCRIPT), scripted("runaway", RUNAWAY_SCRIPT), scripted("greedy", GREEDY_SCRIPT),
+        NpmPackage("broken", "1.0.0", {}, scripts={"postinstall": "echo no >&2; exit 3"}),
+        module("strayed", "1.0.0"),
     ]
 
 
