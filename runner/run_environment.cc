@@ -63,6 +63,9 @@ Variables InstallEnvironment(const api::InstallRequest& install, int64_t memory_
           "npm_config_audit=false",
           "npm_config_fund=false",
           "npm_config_progress=false",
+          // Its own ten seconds between tries are longer than most installs may take.
+          "npm_config_fetch_retry_mintimeout=500",
+          "npm_config_fetch_retry_maxtimeout=2000",
       };
   }
   return {};

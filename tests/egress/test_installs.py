@@ -34,9 +34,8 @@ def registry(world):
         **package_index.pip_pages([strayed], "https://web.test/files/"),
         **package_index.npm_pages(package_index.npm_examples(), NPM),
     }
-    far = json.loads(server.pages["/strayed"])
-    far["versions"]["1.0.0"]["dist"]["tarball"] = "https://web.test/strayed-1.0.0.tgz"
-    server.pages["/strayed"] = json.dumps(far).encode()
+    strayed = [package_index.NpmPackage("strayed", "1.0.0", {})]
+    server.pages["/strayed"] = json.dumps(package_index.packument(strayed, "https://web.test/")).encode()
     yield server
     server.close()
 

@@ -247,7 +247,6 @@ def npm_examples():
                    type="module", exports="./index.mjs"),
         scripted("spy", SPY_SCRIPT), scripted("runaway", RUNAWAY_SCRIPT), scripted("greedy", GREEDY_SCRIPT),
         NpmPackage("broken", "1.0.0", {}, scripts={"postinstall": "echo no >&2; exit 3"}),
-        module("strayed", "1.0.0"),
     ]
 
 
