@@ -25,9 +25,14 @@ constexpr char kLookAlikeVersion[] = "1";
 #define BOTH ARG R"(-[a-zA-Z]*(?:[rR][a-zA-Z]*f|f[a-zA-Z]*[rR]))"
 #define RECURSIVE ARG R"((?:-[a-zA-Z]*[rR][a-zA-Z]*|--r[a-z]*))"
 #define FORCE ARG R"((?:-[a-zA-Z]*f[a-zA-Z]*|--f[a-z]*))"
-// What a download may be piped into, by any path and through sudo, env or xargs.
-#define INTERPRETER \
-  R"((?:(?:/[\w./-]*/)?(?:sudo|env|xargs|nohup|exec|command)\s+(?:-\S+\s+)*)*(?:/[\w./-]*/)?(?:(?:ba|z|da|k|c|tc|fi|a)?sh|python[0-9.]*|node|perl|ruby|php)\b)"
+// What a download may be piped into, by any path, in a group or a subshell, quoted, and through
+// what starts other programs: with its options, its variables (env) and its numbers (timeout).
+#define AT_PATH R"(["'\\]?(?:/[\w./-]*/)?)"
+#define STARTER \
+  R"((?:sudo|env|xargs|nohup|exec|command|nice|time|timeout|setsid|stdbuf|busybox)\s+(?:(?:-\S+|\w+=\S*|[0-9][\w.]*)\s+)*)"
+#define INTERPRETER                            \
+  R"([\s({]*(?:)" AT_PATH STARTER ")*" AT_PATH \
+  R"((?:(?:ba|z|da|k|c|tc|fi|a)?sh|python[0-9.]*|node|perl|ruby|php)\b)"
 // os.<these> start programs.
 #define OS_STARTS R"((?:system|popen[234]?|exec[lv]p?e?|spawn[lv]p?e?|posix_spawnp?))"
 #define OS_WORDS "system popen execl execv spawnl spawnv posix_spawn"
@@ -44,7 +49,7 @@ constexpr CodePattern kPatterns[] = {
     {kAny, "deletes recursively without asking (rm -rf)", "rm", Before::kNoWord,
      "rm\\b" MORE "(?:" BOTH "|" RECURSIVE MORE FORCE "|" FORCE MORE RECURSIVE ")", "", ""},
     {kAny, "pipes a download into an interpreter (curl | sh)", "curl wget", Before::kNoWord,
-     R"((?:curl|wget)\b(?:[^\n]|\\\n)*\|&?\s*)" INTERPRETER, "", ""},
+     R"((?:curl|wget)\b(?:[^\n]|\\\n)*\|&?)" INTERPRETER, "", ""},
     {kAny, "runs a download (sh -c \"$(curl ...)\")", "", Before::kAnything,
      R"((?:\b(?:(?:ba|z|da|k)?sh|eval|source|exec)\b|(?:^|[\s;&|])\.\s)[^\n]*(?:<\(|\$\(|`)\s*(?:curl|wget)\b)",
      "", "curl wget"},
@@ -95,7 +100,7 @@ constexpr CodePattern kPatterns[] = {
     {kJavaScript, "passes eval on", "eval", Before::kPassed, R"(eval\s*(?:[\n;,)\]}]|$))", nullptr,
      ""},
     {kJavaScript, "runs text as code (Function)", "Function", Before::kNoMember,
-     "Function" JS_GAP R"(\()", nullptr, ""},
+     "Function" JS_GAP R"([(`])", nullptr, ""},
     {kJavaScript, "runs text as code (Function)", "constructor", Before::kNoWord,
      "constructor" JS_DOT "constructor" JS_GAP R"(\()", nullptr, ""},
     {kJavaScript, "runs text as code (vm)", "vm", Before::kNoWord,
