@@ -112,6 +112,9 @@ def _exec(command, log_fd, env):
         os.dup2(null, 0)
         os.dup2(log_fd, 1)
         os.dup2(log_fd, 2)
+        # What the caller had open is not this part's: it outlives the caller, and would hold a
+        # lock of it for as long.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.execvpe(command[0], command, env)
     except OSError as problem:
         os.write(2, f"{command[0]}: {problem}\n".encode())
