@@ -32,6 +32,17 @@ void AddStream(const std::string& name, const std::optional<std::string>& text,
   (*fields)[name + "Truncated"] = truncated;
 }
 
+// "name version hash": what an install says it brought.
+void AddPackages(const std::vector<api::InstalledPackage>& packages, Json* fields) {
+  if (packages.empty()) return;
+  Json list = Json::array();
+  for (const api::InstalledPackage& one : packages) {
+    list.push_back(one.name + " " + one.version + (one.hash.empty() ? "" : " " + one.hash));
+  }
+  (*fields)["packagesCount"] = packages.size();
+  (*fields)["packages"] = std::move(list);
+}
+
 }  // namespace
 
 Json SubjectOf(const api::Execution& execution, const api::Sandbox* sandbox,
@@ -151,6 +162,7 @@ Record EndRecord(Json subject, const api::ExecutionStatus& status) {
   if (status.exit_code) fields["exitCode"] = *status.exit_code;
   if (status.error) fields["error"] = status.error->code;
   if (status.execution_time_millis) fields["durationMillis"] = *status.execution_time_millis;
+  AddPackages(status.packages, &fields);
   AddStream("stdout", status.out, status.stdout_ref, status.stdout_truncated, &fields);
   AddStream("stderr", status.err, status.stderr_ref, status.stderr_truncated, &fields);
   return record;

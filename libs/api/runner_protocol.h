@@ -83,7 +83,8 @@ struct RunState {
   std::string error_message;
 
   // File operations that ran to their end (kExited): what they could not do, by FileErrorName, or
-  // "" when it is done. `out` is then the file that was read, whole.
+  // "" when it is done. `out` is then the file that was read, whole. Of an install whose exit code is
+  // 0: why its packages could not be told.
   std::string error_code;
   // ListFiles
   std::vector<FileEntry> files;

@@ -116,6 +116,19 @@ TEST(AuditRecords, AnEndShowsSizesAndHashesOfTheOutput) {
   EXPECT_EQ(EndRecord(Subject(m), status).event, "execution.end");
 }
 
+TEST(AuditRecords, TheEndOfAnInstallShowsWhatItBrought) {
+  Moment m;
+  m.Claim();
+  api::ExecutionStatus status = m.execution.status;
+  status.phase = api::ExecutionPhase::kSucceeded;
+  EXPECT_FALSE(EndRecord(Subject(m), status).fields.contains("packages"));
+  status.packages = {{"requests", "2.31.0", "sha256:58cd"}, {"idna", "3.13", ""}};
+  const Record record = EndRecord(Subject(m), status);
+  EXPECT_EQ(record.fields.at("packages"),
+            Json::array({"requests 2.31.0 sha256:58cd", "idna 3.13"}));
+  EXPECT_EQ(record.fields.at("packagesCount"), 2);
+}
+
 TEST(AuditRecords, OnlyAnAnsweredRefusalIsKnownToHaveHadNoEffect) {
   using base::Code;
   for (const Code code : {Code::kConflict, Code::kNotFound, Code::kPermissionDenied}) {
