@@ -52,7 +52,9 @@ for number in range(16):
     refused(f"pidfd_getfd of {number}", call, 438, 3, number, 0)
 with open("/proc/net/unix", encoding="ascii") as file:
     sockets = file.read().splitlines()[1:]
-(held if not sockets else broken)("no socket of the namespace is left", " ".join(sockets))
+# gVisor shows all there are: the pair between the runner and its stage, which has no name.
+named = [line for line in sockets if len(line.split()) > 7]
+(broken if named or len(sockets) > 2 else held)("no socket of its making is left", str(sockets))
 
 found = []
 for root in ("/run", "/workspace", "/tmp", "/dev/shm"):  # the rest is the image's
