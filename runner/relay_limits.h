@@ -29,6 +29,9 @@ inline constexpr std::chrono::seconds kRelayHalfClosedIdle{60};
 inline constexpr std::chrono::milliseconds kRelayRefusalTimeout{2'000};
 inline constexpr size_t kRelayLingerBytes = 64 * 1024;  // read and dropped after a refusal
 
+// Of each socket, each way. Both ends are near, so more would carry no more; and under gVisor a
+// socket whose reader rests grows to megabytes of kernel memory, which count as the run's.
+inline constexpr int kRelaySocketBytes = 64 * 1024;
 // A direction holds one while it has bytes in hand.
 inline constexpr size_t kRelayBufferBytes = 32 * 1024;
 inline constexpr size_t kRelayKeptBuffers = 8;

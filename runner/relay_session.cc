@@ -28,6 +28,13 @@ bool IsEgressProxy(SSL* tls) {
          std::find(uris.begin(), uris.end(), http::kEgressUri) != uris.end();
 }
 
+void Tune(Tcp::socket& socket) {
+  error_code ignored;
+  socket.set_option(Tcp::no_delay(true), ignored);
+  socket.set_option(net::socket_base::receive_buffer_size(kRelaySocketBytes), ignored);
+  socket.set_option(net::socket_base::send_buffer_size(kRelaySocketBytes), ignored);
+}
+
 // What the client has been sent is not all there was: a close must not look like an end.
 void CloseAsReset(Tcp::socket& socket) {
   error_code ignored;
@@ -43,8 +50,7 @@ RelaySession::RelaySession(RelayShared* shared, Tcp::socket client, Door door, b
       too_many_(too_many),
       interrupt_(client.get_executor()),
       client_(std::move(client), &interrupt_) {
-  error_code ignored;
-  client_.socket().set_option(Tcp::no_delay(true), ignored);
+  Tune(client_.socket());
 }
 
 void RelaySession::Start(std::function<void()> done) {
@@ -137,7 +143,7 @@ RelaySession::Step RelaySession::Connect(Tcp::socket* socket) {
     co_await socket->async_connect(shared_->proxy, net::redirect_error(net::use_awaitable, ec));
   }
   if (ec || interrupt_.raised()) co_return Broken(Reason::kProxyUnreachable);
-  socket->set_option(Tcp::no_delay(true), ec);
+  Tune(*socket);
   co_return std::nullopt;
 }
 
