@@ -1,7 +1,7 @@
 """A run with network, end to end: its code, the runner's relay, the egress proxy, the outside."""
 
+import contextlib
 import json
-import os
 import shutil
 import socket
 import ssl
@@ -215,6 +215,41 @@ class FalseProxy:
                 continue
             except OSError:
                 return
+
+
+DIALS = 64  # runner/relay_limits.h
+
+
+def test_a_proxy_that_says_nothing_is_asked_a_few_at_a_time(runner):
+    """And the end of the run does not wait for it."""
+    mark = runner.workspace / "go"
+    mark.unlink(missing_ok=True)
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as silent:
+        held = []
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(silent.accept()[0])
+        threading.Thread(target=accept, daemon=True).start()
+        descriptors = runner.descriptors()
+        name = runner.start(f"""
+import os, socket, time
+tunnels = [socket.create_connection(("127.0.0.1", 3128)) for _ in range({3 * DIALS})]
+for s in tunnels:
+    s.sendall({connect("web.test")})
+while not os.path.exists("/workspace/go"):
+    time.sleep(0.01)
+""", "python", runner.network(silent.getsockname()[1]))
+        # Those that were accepted by the relay and those it has dialled for.
+        wait_for(lambda: runner.descriptors() >= descriptors + 4 * DIALS and len(held) == DIALS,
+                 "connections")
+        mark.touch()
+        assert runner.wait(name).exit_code == 0
+        assert len(held) == DIALS
+        wait_for(lambda: runner.descriptors() <= descriptors, "end of its descriptors")
+        for connection in held:
+            connection.close()
 
 
 def test_a_run_without_network_has_nothing_of_it(proxy, runner):
