@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime
+import re
 import time
 
 import pytest
@@ -62,6 +63,48 @@ def test_the_approver_sees_what_ran_before_and_what_ran_since(tenant):
         assert second.name in status["workspaceMessage"] and status["phase"] == "Pending"
         decide(tenant.alice, tenant.namespace, third.name, "Approved")
         assert third.finish().phase == "Succeeded", "shown, and allowed all the same"
+
+
+def test_the_approver_sees_the_tool_the_arguments_and_the_lines_that_matched(
+    tenant, cluster, python_box
+):
+    """Everything in the Approval itself, and in the list that is sorted by what is left of the time."""
+    urgent = "import os\n\nprint('so far')\nos.system('id')  # why\n"
+
+    def waiting_now():
+        _, text = cluster.fetch(cluster.ready_pod("operator"), "/metrics")
+        return float(re.search(r"^sandgate_pending_approvals (\S+)$", text, re.MULTILINE)[1])
+
+    with tenant.approver.silent():
+        calm = python_box.start_operation("WriteFile", {"path": "d/plan.txt", "content": "two\nlines"})
+        asked(tenant, calm.name)
+        run = python_box.start(urgent, timeout=21)
+        request = asked(tenant, run.name)["spec"]["request"]
+        summary = request["summary"]
+        assert request["risk"] == "CRITICAL" and request["sandboxName"] == python_box.name
+        assert request["requester"] == f"system:serviceaccount:{tenant.namespace}:agent"
+        assert any(
+            "os.system" in reason and "line 4" in reason and "os.system('id')" in reason
+            for reason in request["reasons"]
+        ), request["reasons"]
+        assert (summary["tool"], summary["language"]) == ("code_execute", "python")
+        assert summary["codeExcerpt"] == urgent and summary["codeBytes"] == len(urgent)
+        assert summary["timeoutSeconds"] == 21 and not summary.get("domains")
+        assert python_box.name in summary["text"] and "21" in summary["text"]
+        assert until(lambda: waiting_now() >= 2, "the metric counts both")
+        listed = cluster.kubectl(
+            "-n",
+            tenant.namespace,
+            "get",
+            "approvals.sandgate.dev",
+            "--field-selector=status.phase=Pending",
+            "--sort-by=.spec.request.expiresAt",
+            user=tenant.alice,
+        ).stdout.splitlines()
+        assert [line.split()[0] for line in listed[1:]] == [run.name, calm.name], listed
+        for waits in (run, calm):
+            waits.cancel()
+            waits.wait("Cancelled")
 
 
 def test_an_approved_call_costs_six_writes(tenant, cluster, python_box):

@@ -111,7 +111,12 @@ def test_the_pods_log_is_intact_and_a_change_is_found(cluster, python_box, tmp_p
     assert count == len(records(lines))
     at = [n for n, line in enumerate(lines) if '"execution.judgement"' in line][-1]
     edited = lines[:at] + [lines[at].replace("HIGH", "LOW")] + lines[at + 1:]
-    for changed, fault in ((edited, "edited"), (lines[:at] + lines[at + 1:], "dropped")):
+    before = [n for n, line in enumerate(lines[:at]) if '"log":"audit"' in line][-1]
+    swapped = list(lines)
+    swapped[before], swapped[at] = lines[at], lines[before]
+    for changed, fault in ((edited, "edited"), (lines[:at] + lines[at + 1:], "dropped"),
+                           (swapped, "reordered"), (lines[:at] + lines[at:at + 1] + lines[at:],
+                                                    "duplicated")):
         log.write_text("\n".join(changed) + "\n")
         bad = verify(cluster, log, "--mixed")
         assert bad.returncode == 1 and f": {fault}: " in bad.stderr, bad

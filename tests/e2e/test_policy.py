@@ -90,6 +90,36 @@ def test_hitl_switched_off_in_one_namespace_alone(tenant, other, policies, pytho
     becomes(python_box, AS_EVER)
 
 
+def test_sandboxes_switched_off(tenant, policies, python_box):
+    policies.put({"sandbox": {"enabled": False}}, namespaces=[tenant.namespace])
+    becomes(python_box, (None, None, "SandboxesDisabled"))
+    policies.close()
+    becomes(python_box, AS_EVER)
+
+
+def test_an_image_of_ones_own_must_be_allowed(tenant, policies):
+    image = "docker.io/library/python:3.11-slim"  # not as any language names it
+    box = tenant.new_box(ready=False, image=image)
+    ready = until(lambda: condition(box.fetch(), "Ready")["status"] == "False"
+                  and condition(box.fetch(), "Ready"), "it says why it is not Ready", SOON)
+    assert image in ready["message"] and "allowed_images" in ready["message"], ready
+    assert not tenant.admin.list("pods", tenant.namespace, f"sandgate.dev/sandbox={box.name}")
+    box.delete()
+    policies.put({"sandbox": {"allowed_images": ["docker.io/library/*"]}}, namespaces=[tenant.namespace])
+
+    def made():
+        allowed = tenant.new_box(ready=False, image=image)
+        until(lambda: condition(allowed.fetch(), "Ready")["status"], "it is looked at", SOON)
+        found = tenant.admin.list("pods", tenant.namespace, f"sandgate.dev/sandbox={allowed.name}")
+        if not found:
+            allowed.delete()
+        return allowed if found else None
+    allowed = until(made, "an image that is allowed gets its pod", SOON)
+    allowed.wait_phase("Ready")
+    assert judged(allowed) == AS_EVER
+    allowed.delete()
+
+
 def test_without_default_rules_a_low_rule_admits(tenant, policies, python_box):
     low = {"tools": ["code_execute"], "risk": "LOW",
            "conditions": [{"param": "code", "notMatches": "subprocess"}]}
@@ -195,6 +225,42 @@ def test_a_broken_one_closes_its_namespaces_until_one_was_good(tenant, cluster, 
     policies.put(broken, name=name, namespaces=[tenant.namespace])
     until(lambda: health(cluster, name) == 0, "the metric says so again", SOON)
     assert judged(python_box) == ("HIGH", "Auto", "")
+
+
+MISTAKES = {
+    "no YAML": ("security: {\n", "not valid YAML"),
+    "a tab": ("security:\n\thitl: {}\n", ":2: not valid YAML"),
+    "an alias bomb": ("a: &a [x, x]\nb: &b [*a, *a]\nsecurity: [*b, *b]\n", ":1: "),
+    "not a mapping": ("- security\n", ":1: "),
+    "a key twice": ("security:\n  hitl:\n    enabled: true\n    enabled: false\n",
+                    ":4: security.hitl.enabled: stands twice"),
+    "a word for a switch": ("security:\n  hitl:\n    enabled: maybe\n",
+                            ":3: security.hitl.enabled: must be true or false"),
+    "a default above its ceiling": ("security:\n  sandbox:\n    limits:\n      max_memory_mb: 4096\n",
+                                    "max_limits.max_memory_mb (2048)"),
+    "no such risk": ("security:\n  hitl:\n    rules:\n    - tools: [code_execute]\n      risk: SEVERE\n",
+                     ":5: security.hitl.rules[0].risk"),
+    "look-ahead": ("security:\n  hitl:\n    rules:\n    - tools: [code_execute]\n      risk: HIGH\n"
+                   "      conditions:\n      - {param: code, matches: 'a(?=b)'}\n",
+                   ":7: security.hitl.rules[0].conditions[0].matches"),
+    "destroy raised": ("security:\n  hitl:\n    rules:\n    - tools: [code_destroy_sandbox]\n"
+                       "      risk: HIGH\n", "always LOW"),
+    "no gVisor": ("security:\n  sandbox:\n    runtime: runc\n", "is not gVisor"),
+}
+
+
+def test_every_mistake_is_named_and_closes_the_namespace(tenant, policies, python_box):
+    """The table of all of them is policy_load_test's; here each kind goes the whole way."""
+    name = policies.put({"hitl": {"enabled": "?"}}, namespaces=[tenant.namespace])
+    for label, (text, says) in MISTAKES.items():
+        policies.put(text, name=name, namespaces=[tenant.namespace])
+
+        def said(says=says):
+            run = python_box.run("print(1)")
+            assert run.phase == "Failed" and run.error == "PolicyInvalid", run
+            message = run.status["error"]["message"]
+            return name in message and says in message
+        until(said, f"{label} is named", SOON)
 
 
 def test_the_deployments_policy_counts_at_once_and_below_the_others(cluster, tenant, policies,

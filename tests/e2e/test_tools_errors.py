@@ -118,7 +118,7 @@ def test_a_full_disk_is_an_error_and_the_old_file_stays(tenant):
 TOOLS = {
     "code_install_package": ({"package": "requests==2.31.0"},
                              {"package": "requests==2.31.0", "registry": "pypi", "stdout": "",
-                              "stderr": ""}),
+                              "stderr": "", "packages": []}),
     "code_write_file": ({"file_path": "f", "content": "c"}, {"file_path": "f"}),
     "code_read_file": ({"file_path": "f"}, {"file_path": "f", "content": "", "encoding": "text"}),
     "code_list_files": ({}, {"path": ".", "files": [], "entries": []}),
