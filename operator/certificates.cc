@@ -67,13 +67,12 @@ bool IsAddress(const std::string& host) {
          inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
 }
 
-std::set<std::string> GatewayHosts(const Settings& settings,
-                                   const std::vector<std::string>& extra_hosts) {
-  const std::string name = "sandgate-gateway";
+std::set<std::string> HostsOf(const ServerCertificate& wanted, const Settings& settings) {
+  const std::string name = wanted.service;
   const std::string in_namespace = name + "." + settings.ns;
   std::set<std::string> hosts = {name, in_namespace, in_namespace + ".svc",
-                                 in_namespace + ".svc.cluster.local", "localhost"};
-  hosts.insert(extra_hosts.begin(), extra_hosts.end());
+                                 in_namespace + ".svc.cluster.local"};
+  hosts.insert(wanted.hosts.begin(), wanted.hosts.end());
   return hosts;
 }
 
@@ -97,34 +96,35 @@ std::string WhyRenew(const Json& secret, const http::CertificateAuthority& autho
   return "";
 }
 
-Result<http::TlsIdentity> GatewayIdentity(const http::CertificateAuthority& authority,
-                                          const std::set<std::string>& hosts, base::Time now) {
+Result<http::TlsIdentity> Issue(const http::CertificateAuthority& authority,
+                                const ServerCertificate& wanted, const std::set<std::string>& hosts,
+                                base::Time now) {
   http::CertificateRequest request;
-  request.common_name = "sandgate-gateway";
+  request.common_name = wanted.service;
   for (const std::string& host : hosts) {
     (IsAddress(host) ? request.ip_addresses : request.dns_names).push_back(host);
   }
-  request.uris = {http::kGatewayUri};
+  request.uris = {wanted.uri};
   request.server = true;
   request.lifetime = kCertificateLifetime;
   return authority.Issue(request, now);
 }
 
-Result<Json> Create(const kube::Api& api, const Settings& settings, Json data,
+Result<Json> Create(const kube::Api& api, const Settings& settings, const char* name, Json data,
                     const std::string& hosts) {
-  Json secret = NewSecret(settings, kGatewayTlsSecret, "kubernetes.io/tls", std::move(data));
+  Json secret = NewSecret(settings, name, "kubernetes.io/tls", std::move(data));
   secret["metadata"]["annotations"] = {{kHostsAnnotation, hosts}};
   return api.Create(kube::kSecrets, settings.ns, secret);
 }
 
 // With the version that was read: of two operators only one replaces it.
-Result<Json> Replace(const kube::Api& api, const Settings& settings, const Json& found, Json data,
-                     const std::string& hosts) {
+Result<Json> Replace(const kube::Api& api, const Settings& settings, const char* name,
+                     const Json& found, Json data, const std::string& hosts) {
   const Json& version = api::Member(api::Member(found, "metadata"), "resourceVersion");
   const Json patch = {
       {"metadata", {{"resourceVersion", version}, {"annotations", {{kHostsAnnotation, hosts}}}}},
       {"data", std::move(data)}};
-  return api.Patch(kube::kSecrets, settings.ns, kGatewayTlsSecret, kube::PatchType::kMerge, patch);
+  return api.Patch(kube::kSecrets, settings.ns, name, kube::PatchType::kMerge, patch);
 }
 
 }  // namespace
@@ -159,25 +159,36 @@ Result<http::TlsIdentity> OperatorIdentity(const http::CertificateAuthority& aut
   return authority.Issue(request, now);
 }
 
-Status EnsureGatewayCertificate(const kube::Api& api, const Settings& settings,
-                                const http::CertificateAuthority& authority,
-                                const std::vector<std::string>& extra_hosts, base::Time now) {
-  const std::set<std::string> hosts = GatewayHosts(settings, extra_hosts);
+ServerCertificate GatewayCertificate(std::vector<std::string> hosts) {
+  hosts.push_back("localhost");
+  return {kGatewayTlsSecret, "sandgate-gateway", http::kGatewayUri, std::move(hosts)};
+}
+
+ServerCertificate EgressCertificate() {
+  return {kEgressTlsSecret, "sandgate-egress", http::kEgressUri, {}};
+}
+
+Status EnsureServerCertificate(const kube::Api& api, const Settings& settings,
+                               const http::CertificateAuthority& authority,
+                               const ServerCertificate& wanted, base::Time now) {
+  const std::set<std::string> hosts = HostsOf(wanted, settings);
   const std::string list = Join(hosts);
   Status last;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const auto found = api.Get(kube::kSecrets, settings.ns, kGatewayTlsSecret);
+    const auto found = api.Get(kube::kSecrets, settings.ns, wanted.secret);
     if (!found.ok() && found.status().code() != Code::kNotFound) return found.status();
     const std::string why = found.ok() ? WhyRenew(*found, authority, list, now) : "missing";
     if (why.empty()) return Status::Ok();
-    const auto identity = GatewayIdentity(authority, hosts, now);
-    if (!identity.ok()) return identity.status().WithContext("the gateway's certificate");
+    const auto identity = Issue(authority, wanted, hosts, now);
+    if (!identity.ok()) return identity.status().WithContext("making the certificate");
     Json data = DataFor(*identity);
     data[kAuthorityKey] = api::Base64Encode(authority.certificate_pem());
-    const auto written = found.ok() ? Replace(api, settings, *found, std::move(data), list)
-                                    : Create(api, settings, std::move(data), list);
+    const auto written = found.ok()
+                             ? Replace(api, settings, wanted.secret, *found, std::move(data), list)
+                             : Create(api, settings, wanted.secret, std::move(data), list);
     if (written.ok()) {
-      base::LogInfo("certificate for the gateway written", {{"why", why}, {"hosts", list}});
+      base::LogInfo("certificate written",
+                    {{"secret", wanted.secret}, {"why", why}, {"hosts", list}});
       return Status::Ok();
     }
     last = written.status();

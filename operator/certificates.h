@@ -12,7 +12,7 @@
 
 namespace sandgate::op {
 
-// On the gateway's Secret: the names its certificate is for, sorted, separated by commas.
+// On such a Secret: the names its certificate is for, sorted, separated by commas.
 inline constexpr char kHostsAnnotation[] = "sandgate.dev/hosts";
 
 // From Secret sandgate-ca, which is created if there is none: of operators that start together one
@@ -25,12 +25,23 @@ base::Result<http::CertificateAuthority> EnsureAuthority(const kube::Api& api,
 base::Result<http::TlsIdentity> OperatorIdentity(const http::CertificateAuthority& authority,
                                                  base::Time now);
 
-// Secret sandgate-gateway-tls (tls.crt, tls.key, ca.crt) for the gateway's Service names, localhost
-// and `extra_hosts` (names, or IP addresses). Written when it is missing, expires within 30 days,
-// is not of this authority or not for exactly these hosts; else nothing is written. Safe to call
-// from several operators. kConflict: others wrote at the same time again and again; call again.
-base::Status EnsureGatewayCertificate(const kube::Api& api, const Settings& settings,
-                                      const http::CertificateAuthority& authority,
-                                      const std::vector<std::string>& extra_hosts, base::Time now);
+// The certificate of one of our servers, in a Secret of the operator's namespace.
+struct ServerCertificate {
+  const char* secret;
+  const char* service;             // its names in the cluster's DNS are the certificate's
+  const char* uri;                 // who it is to our own programs
+  std::vector<std::string> hosts;  // more names, or IP addresses
+};
+// Secret sandgate-gateway-tls: callers come by any name, so `hosts` and localhost are in it.
+ServerCertificate GatewayCertificate(std::vector<std::string> hosts);
+// Secret sandgate-egress-tls: runners know it by its URI.
+ServerCertificate EgressCertificate();
+
+// tls.crt, tls.key and ca.crt in the Secret. Written when it is missing, expires within 30 days, is
+// not of this authority or not for exactly these hosts; else nothing is written. Safe to call from
+// several operators. kConflict: others wrote at the same time again and again; call again.
+base::Status EnsureServerCertificate(const kube::Api& api, const Settings& settings,
+                                     const http::CertificateAuthority& authority,
+                                     const ServerCertificate& wanted, base::Time now);
 
 }  // namespace sandgate::op

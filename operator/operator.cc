@@ -73,8 +73,9 @@ base::Result<std::unique_ptr<Operator>> Operator::Create(const Options& options,
   const base::Status loaded = made->policy_.Load();
   if (!loaded.ok()) return loaded.WithContext("policy");
   made->BaseChanged();
-  const base::Status gateway = EnsureGatewayCertificate(
-      made->api_, made->settings_, made->authority_, options.gateway_hosts, now);
+  const base::Status gateway =
+      EnsureServerCertificate(made->api_, made->settings_, made->authority_,
+                              GatewayCertificate(options.gateway_hosts), now);
   if (!gateway.ok()) return gateway.WithContext("gateway's certificate");
   return made;
 }
@@ -297,8 +298,8 @@ void Operator::Stop() {
 
 void Operator::Maintain() {
   const base::Time now = base::RealClock().Now();
-  const base::Status gateway =
-      EnsureGatewayCertificate(api_, settings_, authority_, options_.gateway_hosts, now);
+  const base::Status gateway = EnsureServerCertificate(
+      api_, settings_, authority_, GatewayCertificate(options_.gateway_hosts), now);
   if (!gateway.ok()) {
     base::LogWarning("the gateway's certificate cannot be looked after; again later",
                      {{"error", gateway.ToString()}});

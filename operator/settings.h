@@ -20,6 +20,9 @@ inline constexpr char kNetworkPolicy[] = "sandgate-sandboxes-network";
 inline constexpr char kCaSecret[] = "sandgate-ca";
 inline constexpr char kGatewayTlsSecret[] = "sandgate-gateway-tls";
 inline constexpr char kNetworkIsolatedCondition[] = "NetworkIsolated";  // of a Sandbox
+inline constexpr char kEgressTlsSecret[] = "sandgate-egress-tls";
+inline constexpr char kEgressSigningSecret[] = "sandgate-egress-signing";
+inline constexpr char kEgressKeysConfigMap[] = "sandgate-egress-keys";
 inline constexpr char kCanary[] = "sandgate-canary";
 inline constexpr char kApprovalsPolicy[] = "sandgate-approvals";
 

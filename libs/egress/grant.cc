@@ -126,6 +126,17 @@ Result<std::string> GrantKeyId(const std::string& pem) {
   return IdOf(key.get());
 }
 
+Result<std::string> PublicGrantKey(const std::string& private_pem) {
+  const Key key = ReadPrivate(private_pem);
+  if (!key) return Bad("no Ed25519 private key in PEM");
+  const Bio open(BIO_new(BIO_s_mem()));
+  if (!open || PEM_write_bio_PUBKEY(open.get(), key.get()) != 1) {
+    ERR_clear_error();
+    return Status(Code::kInternal, "writing a grant key");
+  }
+  return TakeText(open.get());
+}
+
 Result<std::string> SignGrant(const Grant& grant, const std::string& private_pem) {
   const Status sound = CheckGrant(grant);
   if (!sound.ok()) return sound;

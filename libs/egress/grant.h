@@ -56,6 +56,8 @@ struct GrantKey {
 base::Result<GrantKey> CreateGrantKey();
 // The key ID of a public or private key in PEM; kInvalidArgument if it is no Ed25519 key.
 base::Result<std::string> GrantKeyId(const std::string& pem);
+// The public half of a private key, as PEM; kInvalidArgument if it is no Ed25519 private key.
+base::Result<std::string> PublicGrantKey(const std::string& private_pem);
 
 // kInvalidArgument when the key is not Ed25519, a member is malformed, or the token would be larger
 // than kMaxGrantBytes.

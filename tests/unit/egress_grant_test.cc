@@ -49,6 +49,13 @@ TEST_F(EgressGrant, ComesBackAsItWasSigned) {
   EXPECT_EQ(GrantKeyId(key_.public_pem).value(), GrantKeyId(key_.private_pem).value());
 }
 
+TEST_F(EgressGrant, ThePublicHalfOfAKey) {
+  EXPECT_EQ(PublicGrantKey(key_.private_pem).value(), key_.public_pem);
+  for (const std::string& no : {std::string(), std::string("no key"), key_.public_pem}) {
+    EXPECT_EQ(PublicGrantKey(no).status().code(), base::Code::kInvalidArgument) << no;
+  }
+}
+
 TEST_F(EgressGrant, HoldsForItsTimeAndTheSkew) {
   const std::string token = Sign(Sound());
   EXPECT_EQ(Refused(token, kNow - kGrantClockSkew - seconds(1)), Reason::kGrantNotYet);

@@ -49,6 +49,25 @@ http::TlsIdentity LeafOf(const http::CertificateAuthority& authority) {
   return leaf.ok() ? *leaf : http::TlsIdentity{};
 }
 
+std::vector<std::string> UrisOf(const std::string& pem) {
+  BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+  X509* leaf = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+  auto* names =
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr));
+  std::vector<std::string> uris;
+  for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
+    if (name->type != GEN_URI) continue;
+    const ASN1_IA5STRING* uri = name->d.uniformResourceIdentifier;
+    uris.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)),
+                      static_cast<size_t>(ASN1_STRING_length(uri)));
+  }
+  GENERAL_NAMES_free(names);
+  X509_free(leaf);
+  BIO_free(bio);
+  return uris;
+}
+
 Json CaSecret(const http::TlsIdentity& identity) {
   return {{"metadata", {{"name", kCaSecret}, {"namespace", kSettings.ns}}},
           {"data",
@@ -114,10 +133,11 @@ TEST(Identity, OfTheOperatorLastsThirtyDays) {
   EXPECT_EQ(*http::CertificateExpiry(identity->certificate_pem), kNow + kDay * 30);
 }
 
-class GatewayCertificate : public ::testing::Test {
+class ServerCertificateTest : public ::testing::Test {
  protected:
   base::Status Ensure(const std::vector<std::string>& hosts, base::Time now = kNow) {
-    return EnsureGatewayCertificate(kube::Api(server_), kSettings, authority_, hosts, now);
+    return EnsureServerCertificate(kube::Api(server_), kSettings, authority_,
+                                   GatewayCertificate(hosts), now);
   }
   std::string Certificate() const { return Data(*server_, kGatewayTlsSecret, "tls.crt"); }
 
@@ -125,7 +145,7 @@ class GatewayCertificate : public ::testing::Test {
   const http::CertificateAuthority authority_ = NewAuthority();
 };
 
-TEST_F(GatewayCertificate, CoversItsHosts) {
+TEST_F(ServerCertificateTest, CoversItsHosts) {
   ASSERT_TRUE(Ensure({"gate.example.com", "10.1.2.3", "fd00::1"}).ok());
   const Json secret = *server_->Find(kube::kSecrets, kSettings.ns, kGatewayTlsSecret);
   EXPECT_EQ(secret["type"], "kubernetes.io/tls");
@@ -150,7 +170,7 @@ TEST_F(GatewayCertificate, CoversItsHosts) {
   BIO_free(bio);
 }
 
-TEST_F(GatewayCertificate, IsWrittenOnlyForAReason) {
+TEST_F(ServerCertificateTest, IsWrittenOnlyForAReason) {
   ASSERT_TRUE(Ensure({}).ok());
   const auto renewed = [&](const std::vector<std::string>& hosts, base::Time now) {
     const std::string before = Certificate();
@@ -180,7 +200,7 @@ TEST_F(GatewayCertificate, IsWrittenOnlyForAReason) {
   EXPECT_TRUE(renewed({}, kNow + kDay * 60));
 }
 
-TEST_F(GatewayCertificate, OfTwoOperatorsOneWritesIt) {
+TEST_F(ServerCertificateTest, OfTwoOperatorsOneWritesIt) {
   for (const char* method : {"POST", "PATCH"}) {  // missing; then about to expire
     bool raced = false;
     std::string others;
@@ -197,7 +217,28 @@ TEST_F(GatewayCertificate, OfTwoOperatorsOneWritesIt) {
   }
 }
 
-TEST_F(GatewayCertificate, NoHostIsRefusedByItsName) {
+TEST_F(ServerCertificateTest, OfTheEgressProxy) {
+  const auto ensure = [&](base::Time now) {
+    return EnsureServerCertificate(kube::Api(server_), kSettings, authority_, EgressCertificate(),
+                                   now);
+  };
+  ASSERT_TRUE(Ensure({}).ok());
+  const std::string gateway = Certificate();
+  ASSERT_TRUE(ensure(kNow).ok());
+  const std::string pem = Data(*server_, kEgressTlsSecret, "tls.crt");
+  EXPECT_TRUE(authority_.Issued({pem, Data(*server_, kEgressTlsSecret, "tls.key")}));
+  EXPECT_EQ(Data(*server_, kEgressTlsSecret, "ca.crt"), authority_.certificate_pem());
+  EXPECT_EQ(UrisOf(pem), std::vector<std::string>{http::kEgressUri})
+      << "what runners know it by, and nobody else has";
+  EXPECT_EQ(UrisOf(gateway), std::vector<std::string>{http::kGatewayUri});
+  EXPECT_TRUE(ensure(kNow + kDay * 59).ok());
+  EXPECT_EQ(Data(*server_, kEgressTlsSecret, "tls.crt"), pem);
+  EXPECT_TRUE(ensure(kNow + kDay * 60).ok());
+  EXPECT_NE(Data(*server_, kEgressTlsSecret, "tls.crt"), pem);
+  EXPECT_EQ(Certificate(), gateway) << "each Secret is its own";
+}
+
+TEST_F(ServerCertificateTest, NoHostIsRefusedByItsName) {
   EXPECT_EQ(Ensure({"not a host"}).code(), Code::kInvalidArgument);
   EXPECT_EQ(server_->CountWrites(), 0);
 }
