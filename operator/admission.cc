@@ -1,6 +1,8 @@
 #include "operator/admission.h"
 
 #include "libs/api/spec_hash.h"
+#include "operator/install_logic.h"
+#include "operator/network_logic.h"
 #include "operator/settings.h"
 
 namespace sandgate::op {
@@ -17,10 +19,7 @@ base::Status CheckExecution(const api::Execution& execution) {
   if (!status.claim) return No("the Execution has no claim");
   if (execution.spec.cancel) return No("the Execution is cancelled");
   if (execution.meta.deleting()) return No("the Execution is being deleted");
-  if (execution.spec.operation == api::Operation::kInstallPackage) {
-    return No("packages are not installed yet");
-  }
-  if (execution.spec.network_enabled) return No("there is no network to grant");
+  if (!status.start_time) return No("the Execution has no start time");
   return base::Status::Ok();
 }
 
@@ -63,20 +62,32 @@ api::RunRequest RequestFor(const api::Execution& execution, const api::Effective
 }  // namespace
 
 std::string AdmissionHash(const api::Execution& execution, const api::Sandbox& sandbox,
-                          const api::EffectiveLimits& limits, const std::string& policy_revision) {
-  return api::SpecHash(execution, sandbox.meta.uid, limits, policy_revision);
+                          const api::EffectiveLimits& limits,
+                          const std::vector<std::string>& domains,
+                          const std::string& policy_revision) {
+  return api::SpecHash(execution, sandbox.meta.uid, limits, policy_revision, domains);
 }
 
 int64_t TimeoutSeconds(const api::ExecutionSpec& spec, const api::EffectiveLimits& limits) {
   return spec.timeout_seconds.value_or(limits.timeout_seconds);
 }
 
-base::Result<Admitted> Admit(const api::Execution& execution, const api::Sandbox& sandbox) {
+base::Time RunDeadline(base::Time start, const api::ExecutionSpec& spec,
+                       const api::EffectiveLimits& limits) {
+  return start + std::chrono::seconds(TimeoutSeconds(spec, limits)) + kKillGrace;
+}
+
+base::Result<Admitted> Admit(const api::Execution& execution, const api::Sandbox& sandbox,
+                             const policy::SandboxSettings& settings) {
   if (const base::Status status = CheckExecution(execution); !status.ok()) return status;
   if (const base::Status status = CheckSandbox(execution, sandbox); !status.ok()) return status;
   const api::EffectiveLimits& limits = *sandbox.status.effective;
   const api::Admission& admission = *execution.status.admission;
-  if (AdmissionHash(execution, sandbox, limits, admission.policy_revision) != admission.spec_hash) {
+  RunDomains run = DomainsFor(execution.spec, limits, settings);
+  if (run.refused) return No(run.refused->message.c_str());
+  if (run.domains != admission.domains ||
+      AdmissionHash(execution, sandbox, limits, run.domains, admission.policy_revision) !=
+          admission.spec_hash) {
     return No("what would run is not what was admitted");
   }
   Admitted admitted;
@@ -84,6 +95,12 @@ base::Result<Admitted> Admit(const api::Execution& execution, const api::Sandbox
   admitted.sandbox_uid_ = sandbox.meta.uid;
   admitted.pod_ip_ = sandbox.status.pod_ip;
   admitted.request_ = RequestFor(execution, limits);
+  admitted.request_.install = InstallRequestFor(execution.spec, sandbox.spec, settings);
+  admitted.ns_ = execution.meta.ns;
+  admitted.execution_ = execution.meta.name;
+  admitted.domains_ = std::move(run.domains);
+  admitted.start_ = *execution.status.start_time;
+  admitted.deadline_ = RunDeadline(admitted.start_, execution.spec, limits);
   return admitted;
 }
 

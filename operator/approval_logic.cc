@@ -72,8 +72,7 @@ std::optional<std::string> WhyVoid(const ExecutionContext& c, const api::Approva
   }
   const auto limits = c.Limits();
   if (!limits.ok()) return limits.status().message();
-  if (request.spec_hash !=
-      AdmissionHash(c.execution(), *c.seen.sandbox, *limits, request.policy_revision)) {
+  if (request.spec_hash != c.Hash(*limits, request.policy_revision)) {
     return "What would run is not what was asked about.";
   }
   return std::nullopt;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "operator/install_logic.h"
 #include "operator/text.h"
 
 namespace sandgate::op {
@@ -39,13 +38,25 @@ std::string Wish(const api::ExecutionSpec& spec) {
   return "do something in";
 }
 
-std::string Network(const api::ExecutionSpec& spec) {
-  if (!spec.network_enabled) return "without network";
-  if (spec.allowed_domains.empty()) return "with network";
+// The whole list stands in summary.domains.
+std::string Network(const std::vector<std::string>& domains) {
+  if (domains.empty()) return "without network";
   std::string text = "with network to";
-  for (const std::string& domain : spec.allowed_domains) text += " " + Named(domain);
-  return CutUtf8(text, kMaxNameBytes);
+  for (size_t i = 0; i < domains.size(); ++i) {
+    const std::string next = (i == 0 ? " " : ", ") + domains[i];
+    if (text.size() + next.size() > kMaxNameBytes) {
+      return text + " and " + std::to_string(domains.size() - i) + " more";
+    }
+    text += next;
+  }
+  return text;
 }
+
+// What no proxy can prevent, for whoever decides (docs/reference/egress.md).
+constexpr char kWhatStaysPossible[] =
+    " Network stays a way out for data: to these names with anything in the request, to any label "
+    "under a wildcard, to other sites on the same servers (Host header), and for whatever earlier "
+    "runs left in the sandbox.";
 
 std::string Before(const SandboxHistory& history) {
   std::string text = history.ended == 0
@@ -60,8 +71,9 @@ std::string Text(const ExecutionContext& c, const policy::Assessment& assessment
   std::string text = Named(c.spec().requester.username) + " wants to " + Wish(c.spec()) +
                      " the sandbox " + c.spec().sandbox_name + " (" + Named(summary.image) +
                      ") for at most " + std::to_string(summary.timeout_seconds) + " s, " +
-                     Network(c.spec()) + ". Risk " + api::RiskName(assessment.risk) + ". " +
+                     Network(summary.domains) + ". Risk " + api::RiskName(assessment.risk) + ". " +
                      Before(history);
+  if (!summary.domains.empty()) text += kWhatStaysPossible;
   if (summary.identical_pending > 0) {
     text += " The same requester waits for the same thing " +
             std::to_string(summary.identical_pending) + " time(s) more.";
@@ -91,7 +103,7 @@ api::ApprovalSummary Summarise(const ExecutionContext& c, const policy::Assessme
   summary.path = spec.path;
   summary.mode = spec.mode;
   summary.append = spec.append;
-  summary.domains = DomainsOf(spec, c.policy.sandbox());
+  summary.domains = c.Domains(limits).domains;
   summary.timeout_seconds = TimeoutSeconds(spec, limits);
   summary.image = limits.image;
   summary.sandbox_runs = history.ended;
@@ -121,8 +133,7 @@ api::ApprovalRequest BuildRequest(const ExecutionContext& c, const policy::Asses
   request.requester_uid = c.spec().requester.uid;
   request.summary = Summarise(c, assessment, limits, history);
   request.policy_revision = c.policy.revision();
-  request.spec_hash =
-      AdmissionHash(c.execution(), *c.seen.sandbox, limits, request.policy_revision);
+  request.spec_hash = c.Hash(limits, request.policy_revision);
   request.expires_at = c.now + assessment.timeout;
   return request;
 }

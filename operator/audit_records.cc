@@ -13,6 +13,10 @@ void AddText(const char* name, const std::string& text, Json* fields) {
   if (!text.empty()) (*fields)[name] = text;
 }
 
+void AddDomains(const std::vector<std::string>& domains, Json* fields) {
+  if (!domains.empty()) (*fields)["domains"] = domains;
+}
+
 // A text that must not be in the log.
 void AddDigest(const std::string& name, const std::string& text, Json* fields) {
   (*fields)[name + "Bytes"] = text.size();
@@ -63,7 +67,7 @@ Record RequestRecord(Json subject, const api::ExecutionSpec& spec) {
   Json& fields = record.fields;
   fields["operation"] = api::OperationName(spec.operation);
   fields["network"] = spec.network_enabled;
-  if (!spec.allowed_domains.empty()) fields["domains"] = spec.allowed_domains;
+  AddDomains(spec.allowed_domains, &fields);  // as they were asked for
   if (spec.timeout_seconds) fields["timeoutSeconds"] = *spec.timeout_seconds;
   switch (spec.operation) {
     case api::Operation::kExecute:
@@ -105,6 +109,7 @@ Record DecisionRecord(Json subject, const api::Approval& approval, api::Approval
   fields["phase"] = api::ApprovalPhaseName(phase);
   fields["risk"] = api::RiskName(approval.request.risk);
   fields["policyRevision"] = approval.request.policy_revision;
+  AddDomains(approval.request.summary.domains, &fields);
   if (approval.decision) {
     const bool approved = approval.decision->verdict == api::Verdict::kApproved;
     fields["verdict"] = approved ? "Approved" : "Denied";
@@ -123,6 +128,7 @@ Record AdmissionRecord(Json subject, const api::ExecutionStatus& status,
     fields["by"] = status.admission->by;
     fields["specHash"] = status.admission->spec_hash;
     fields["policyRevision"] = status.admission->policy_revision;
+    AddDomains(status.admission->domains, &fields);
   }
   if (status.risk) fields["risk"] = api::RiskName(*status.risk);
   if (status.claim) fields["runId"] = status.claim->run_id;
@@ -144,11 +150,12 @@ Record AdmissionFailedRecord(Json subject, const base::Status& why) {
   return record;
 }
 
-Record StartRecord(Json subject, const api::Claim& claim) {
+Record StartRecord(Json subject, const api::Claim& claim, const std::vector<std::string>& domains) {
   Record record{"execution.start", std::move(subject), true};
   record.fields["runId"] = claim.run_id;
   record.fields["podUid"] = claim.pod_uid;
   record.fields["runnerBootId"] = claim.runner_boot_id;
+  AddDomains(domains, &record.fields);
   return record;
 }
 
@@ -184,7 +191,7 @@ Record SandboxRecord(const char* event, const api::Sandbox& sandbox, const std::
   AddText("reason", reason, &fields);
   if (const auto& effective = sandbox.status.effective) {
     fields["image"] = effective->image;
-    if (!effective->allowed_domains.empty()) fields["domains"] = effective->allowed_domains;
+    AddDomains(effective->allowed_domains, &fields);
   }
   return record;
 }

@@ -33,7 +33,9 @@ audit::Record DecisionRecord(api::Json subject, const api::Approval& approval,
 // admitted, or null.
 audit::Record AdmissionRecord(api::Json subject, const api::ExecutionStatus& status,
                               const api::Approval* approval);
-audit::Record StartRecord(api::Json subject, const api::Claim& claim);
+// `domains`: what the run may reach.
+audit::Record StartRecord(api::Json subject, const api::Claim& claim,
+                          const std::vector<std::string>& domains);
 // The write that an AdmissionRecord announced did not succeed, or it is not known whether it did.
 audit::Record AdmissionFailedRecord(api::Json subject, const base::Status& why);
 // execution.refused for what failed before it was admitted, else execution.end.

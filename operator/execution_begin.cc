@@ -33,27 +33,6 @@ std::optional<Refusal> RefusedAtOnce(const ExecutionContext& c) {
   return RefusedInstall(c.spec(), sandbox, *limits, c.policy.sandbox());
 }
 
-std::optional<Refusal> RefusedNetwork(const ExecutionContext& c) {
-  const bool install = c.spec().operation == api::Operation::kInstallPackage;
-  if (!c.spec().network_enabled && !install) return std::nullopt;
-  if (api::IsFileOperation(c.spec().operation)) {
-    return Refusal{"NetworkNotAllowed", "A file operation has no use for network: leave it out."};
-  }
-  const api::EffectiveLimits limits = *c.Limits();
-  if (!limits.network_enabled) {
-    return Refusal{"NetworkNotAllowed",
-                   "The Sandbox has no network: create one with network.enabled and the domains."};
-  }
-  for (const std::string& domain : c.spec().allowed_domains) {
-    const auto& allowed = limits.allowed_domains;
-    if (std::find(allowed.begin(), allowed.end(), domain) != allowed.end()) continue;
-    return Refusal{"NetworkNotAllowed",
-                   "The domain " + domain + " is not among the Sandbox's allowedDomains."};
-  }
-  return Refusal{"NetworkUnavailable",
-                 "This deployment has no egress proxy, so no run can be granted network."};
-}
-
 // Known before a human is asked, so that nobody is asked in vain.
 std::optional<Refusal> RefusedByLoad(const ExecutionContext& c) {
   const Load& load = c.seen.load;
@@ -106,7 +85,7 @@ ExecutionPlan EndAs(ExecutionContext c, const Refusal& refusal) {
 
 ExecutionPlan Begin(const ExecutionContext& c) {
   if (const auto refusal = RefusedAtOnce(c)) return EndAs(c, *refusal);
-  const policy::Assessment assessment = c.policy.Assess(policy::CallOf(c.spec()));
+  const policy::Assessment assessment = c.Assess();
   api::Execution judged = *c.seen.execution;
   judged.status.risk = assessment.risk;
   judged.status.risk_reasons = assessment.reasons;
@@ -120,11 +99,13 @@ ExecutionPlan Begin(const ExecutionContext& c) {
   }
   const base::Time until = c.created() + std::max(assessment.timeout, kSandboxWait);
   if (const ExecutionStep hold = HoldForGuard(with_risk, assessment.risk, until)) return *hold;
+  if (c.seen.egress.state == EgressView::State::kNotYet) {
+    if (const ExecutionStep hold = HoldForNetwork(with_risk)) return *hold;
+  }
   const api::EffectiveLimits limits = *c.Limits();
   if (assessment.needs_approval) return AskHuman(with_risk, judged.status, assessment, limits);
   const std::string& revision = c.policy.revision();
-  return AdmitBy(with_risk, judged.status, "Auto",
-                 AdmissionHash(*c.seen.execution, *c.seen.sandbox, limits, revision), revision);
+  return AdmitBy(with_risk, judged.status, "Auto", c.Hash(limits, revision), revision);
 }
 
 }  // namespace sandgate::op

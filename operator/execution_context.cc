@@ -17,7 +17,7 @@ bool ExecutionContext::SandboxReady() const {
 
 base::Result<api::EffectiveLimits> ExecutionContext::Limits() const {
   if (seen.sandbox->status.effective) return *seen.sandbox->status.effective;
-  return policy::Effective(policy.sandbox(), seen.sandbox->spec);
+  return EffectiveLimits(policy.sandbox(), seen.sandbox->spec);
 }
 
 const api::Approval* ExecutionContext::OwnApproval() const {
@@ -67,12 +67,17 @@ ExecutionPlan End(const ExecutionContext& c, ExecutionPhase phase, const std::st
 ExecutionPlan AdmitBy(const ExecutionContext& c, api::ExecutionStatus status, const char* by,
                       const std::string& hash, const std::string& policy_revision) {
   const bool first = !status.admission;
-  if (first) status.admission = api::Admission{hash, policy_revision, by};
+  if (first) {
+    status.admission = api::Admission{hash, policy_revision, by, {}};
+    if (const auto limits = c.Limits(); limits.ok()) {
+      status.admission->domains = c.Domains(*limits).domains;
+    }
+  }
   status.observed_generation = c.execution().meta.generation;
   const std::string message =
       std::string(by) == "Auto" ? "The policy admits it by itself." : "A human approved it.";
   api::SetCondition(&status.conditions, {"Admitted", "True", by, message, std::nullopt}, c.now);
-  if (!c.SandboxReady() || c.seen.load.busy || c.seen.load.behind) {
+  if (!c.SandboxReady() || c.seen.load.busy || c.seen.load.behind || !NetworkReady(c)) {
     if (!first) return WaitFor();  // it is Admitted already
     status.phase = ExecutionPhase::kAdmitted;
     return {WriteStatus{std::move(status)}, std::nullopt};
@@ -80,6 +85,10 @@ ExecutionPlan AdmitBy(const ExecutionContext& c, api::ExecutionStatus status, co
   // Claim now, act in the next pass: this write is the compare-and-swap that makes it one start.
   status.phase = ExecutionPhase::kRunning;
   status.start_time = c.now;
+  if (api::FindCondition(status.conditions, kNetworkReadyCondition) != nullptr) {
+    api::SetCondition(&status.conditions,
+                      {kNetworkReadyCondition, "True", "Ready", "", std::nullopt}, c.now);
+  }
   status.claim = api::Claim{c.seen.new_run_id, c.seen.sandbox->status.pod_uid,
                             c.seen.sandbox->status.runner_boot_id};
   return {WriteStatus{std::move(status)}, std::nullopt};

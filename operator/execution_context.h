@@ -22,6 +22,12 @@ struct ExecutionContext {
   bool SandboxReady() const;
   // That the Execution would run under; the Sandbox's own once it has them.
   base::Result<api::EffectiveLimits> Limits() const;
+  // That the run would get under those limits.
+  RunDomains Domains(const api::EffectiveLimits& limits) const;
+  // The policy's judgement of what would really run: with the domains that it would get.
+  policy::Assessment Assess() const;
+  // Of what would run now; "" when it must not run.
+  std::string Hash(const api::EffectiveLimits& limits, const std::string& policy_revision) const;
   // The Approval, if it is about this very Execution.
   const api::Approval* OwnApproval() const;
 };
@@ -40,7 +46,8 @@ extern const char kAuditUnavailable[];
 void Finish(api::ExecutionStatus* status, api::ExecutionPhase phase, const std::string& message,
             const ExecutionContext& c);
 
-// Admits by `by` with that hash: claims at once where the sandbox is free, else waits as Admitted.
+// Admits by `by` with that hash: claims at once where the sandbox is free and the network of a run
+// that wants it is there, else waits as Admitted.
 ExecutionPlan AdmitBy(const ExecutionContext& c, api::ExecutionStatus status, const char* by,
                       const std::string& hash, const std::string& policy_revision);
 
@@ -48,6 +55,14 @@ ExecutionPlan AdmitBy(const ExecutionContext& c, api::ExecutionStatus status, co
 // the audit log takes no record, nothing does. Holds until `until`, then ends the Execution.
 // nullopt: neither stands in the way.
 ExecutionStep HoldForGuard(const ExecutionContext& c, api::RiskLevel risk, base::Time until);
+
+// What is known to stand in the way of a run with network, whichever it is: nobody is asked then.
+std::optional<Refusal> RefusedNetwork(const ExecutionContext& c);
+// Nothing does, or no network is wanted.
+bool NetworkReady(const ExecutionContext& c);
+// Until it is ready: shows why in the condition NetworkReady, then waits, and ends the Execution
+// when that takes too long.
+ExecutionStep HoldForNetwork(const ExecutionContext& c);
 
 // After this moment the runner must have ended the run by itself; if we still do not know, we never
 // shall.

@@ -16,6 +16,20 @@ using base::Status;
 
 constexpr std::chrono::milliseconds kSoon{20};
 
+std::string Joined(const std::vector<std::string>& domains) {
+  std::string text;
+  for (const std::string& domain : domains) text += (text.empty() ? "" : ", ") + domain;
+  return text;
+}
+
+// A run that has started is no longer concerned by what the next one would get.
+bool LooksAtEgress(const ExecutionObserved& seen) {
+  if (!WantsNetwork(seen.execution->spec)) return false;
+  const RunView::Stage stage = seen.run.stage;
+  return stage != RunView::Stage::kAsking && stage != RunView::Stage::kAccepted &&
+         stage != RunView::Stage::kFinished;
+}
+
 bool SameSandbox(const api::Execution& one, const api::Execution& other) {
   return one.meta.ns == other.meta.ns && one.spec.sandbox_name == other.spec.sandbox_name;
 }
@@ -151,15 +165,18 @@ Status ExecutionController::Reconcile(const kube::Key& key) {
     return Status::Ok();
   }
   seen.policy_refused = policy.refused;
+  if (LooksAtEgress(seen)) seen.egress = parts_.egress.View();
   const base::Time now = parts_.clock.Now();  // after all that was read
   seen.approved_since = approvals_.ApprovedSince(key, seen.approval, now);
   const ExecutionPlan plan = ReconcileExecution(seen, *policy.policy, parts_.settings, now);
   if (plan.again_at) {
     queue_.AddAfter(key, std::max<base::Duration>(kSoon, *plan.again_at - now));
   }
+  auto network = Network(plan.action);
+  if (!network.ok()) return network.status();
   const Status told = trail_.Before(key, seen, plan.action, policy.policy->revision());
   if (!told.ok()) return told;
-  return Apply(key, seen, plan.action);
+  return Apply(key, seen, plan.action, std::move(network).value());
 }
 
 // It is over, or gone. A write whose answer was lost may have ended it: then only the API server
@@ -181,8 +198,33 @@ Status ExecutionController::Forget(const kube::Key& key) {
   return Status::Ok();
 }
 
+// Signed before the log says that the run starts: what cannot be signed does not start.
+base::Result<std::optional<api::RunNetwork>> ExecutionController::Network(
+    const ExecutionAction& action) {
+  const auto* start = std::get_if<StartRun>(&action);
+  if (start == nullptr || start->admitted.domains().empty())
+    return std::optional<api::RunNetwork>();
+  auto network = parts_.egress.For(start->admitted);
+  if (!network.ok()) return network.status();
+  return std::optional(std::move(network).value());
+}
+
+void ExecutionController::Start(const kube::Key& key, const api::Execution& execution,
+                                const Admitted& admitted, std::optional<api::RunNetwork> network) {
+  base::LogInfo("execution: starting the run",
+                {{"execution", key.ToString()}, {"runId", admitted.claim().run_id}});
+  if (network) {
+    parts_.events.Record(Reference("Execution", execution.meta), kube::EventType::kNormal,
+                         "NetworkGranted",
+                         "Until " + base::FormatTime(admitted.deadline()) + " it may reach " +
+                             Joined(network->domains) + ".");
+  }
+  parts_.runners.Start(key, execution.meta.uid, admitted, std::move(network));
+}
+
 Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved& seen,
-                                  const ExecutionAction& action) {
+                                  const ExecutionAction& action,
+                                  std::optional<api::RunNetwork> network) {
   const api::Execution& execution = *seen.execution;
   const auto place = PlaceOf(execution, seen.sandbox);
   const auto with_place = [&](const std::function<void(const RunPlace&)>& call) {
@@ -210,10 +252,7 @@ Status ExecutionController::Apply(const kube::Key& key, const ExecutionObserved&
                  [&](const ReadHistory&) { return Read(key, seen); },
                  [&](const WriteStatus& write) { return Write(key, execution, write.status); },
                  [&](const StartRun& start) {
-                   base::LogInfo(
-                       "execution: starting the run",
-                       {{"execution", key.ToString()}, {"runId", start.admitted.claim().run_id}});
-                   parts_.runners.Start(key, execution.meta.uid, start.admitted);
+                   Start(key, execution, start.admitted, std::move(network));
                    return Status::Ok();
                  },
                  [&](const FollowRun&) {

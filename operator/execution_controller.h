@@ -45,8 +45,12 @@ class ExecutionController {
   bool Asks(const api::Execution& execution);
   Load Measure(const api::Execution& execution);
   std::optional<RunPlace> PlaceOf(const api::Execution& execution, const api::Sandbox* sandbox);
+  // `network`: of a run that starts and was granted some.
   base::Status Apply(const kube::Key& key, const ExecutionObserved& seen,
-                     const ExecutionAction& action);
+                     const ExecutionAction& action, std::optional<api::RunNetwork> network);
+  base::Result<std::optional<api::RunNetwork>> Network(const ExecutionAction& action);
+  void Start(const kube::Key& key, const api::Execution& execution, const Admitted& admitted,
+             std::optional<api::RunNetwork> network);
   base::Status Write(const kube::Key& key, const api::Execution& execution,
                      const api::ExecutionStatus& status);
   base::Status Store(const kube::Key& key, const ExecutionObserved& seen,

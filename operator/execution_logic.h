@@ -14,6 +14,7 @@
 #include "libs/api/sandbox.h"
 #include "libs/policy/policy.h"
 #include "operator/admission.h"
+#include "operator/network_logic.h"
 #include "operator/refusal.h"
 #include "operator/sandbox_history.h"
 #include "operator/sandbox_logic.h"
@@ -63,6 +64,7 @@ struct ExecutionObserved {
   RunView run;
   GuardView guard;
   base::Status audit;  // why a record would not get into the audit log now, or ok
+  EgressView egress;   // looked at only for runs that want network
   Load load;
   // No policy can be told for this namespace: nothing is let in.
   std::optional<Refusal> policy_refused;

@@ -80,16 +80,39 @@ ExecutionPlan Result(const ExecutionContext& c, const api::EffectiveLimits& limi
   return {StoreResult{std::move(status), state}, std::nullopt};
 }
 
-ExecutionPlan Start(const ExecutionContext& c) {
+// A run that was granted network starts with it, and before its time is over, or not at all. One
+// that may have started already is asked after first.
+ExecutionStep WhenNetworkMissing(const ExecutionContext& c, const api::EffectiveLimits& limits) {
+  if (!WantsNetwork(c.spec()) || !c.status().admission) return std::nullopt;
+  const base::Time deadline =
+      RunDeadline(c.status().start_time.value_or(c.created()), c.spec(), limits);
+  const bool ready = NetworkReady(c);
+  // By a policy that changed since, perhaps: Admit says so, of a run that has not started.
+  const bool same = c.Domains(limits).domains == c.status().admission->domains;
+  if (ready && c.now < deadline && (same || c.seen.run.stage == Stage::kMissing)) {
+    return std::nullopt;
+  }
+  if (c.seen.run.stage != Stage::kMissing) return ExecutionPlan{FollowRun{}, std::nullopt};
+  const ExecutionStep hold = ready ? std::nullopt : HoldForNetwork(c);
+  if (!hold || c.now >= deadline) {
+    return End(c, ExecutionPhase::kFailed, "NetworkUnavailable",
+               "It was not started: there was no network for it before its time was over. " +
+                   c.seen.egress.problem);
+  }
+  return hold;
+}
+
+ExecutionPlan Start(const ExecutionContext& c, const api::EffectiveLimits& limits) {
   if (c.spec().cancel || c.execution().meta.deleting()) return {FollowRun{}, std::nullopt};
-  auto admitted = Admit(c.execution(), *c.seen.sandbox);
+  if (ExecutionStep step = WhenNetworkMissing(c, limits)) return *std::move(step);
+  auto admitted = Admit(c.execution(), *c.seen.sandbox, c.policy.sandbox());
   if (!admitted.ok()) {
     return End(c, ExecutionPhase::kFailed, "AdmissionMismatch",
                "It was not started: " + admitted.status().message() + ".");
   }
   // The risk is judged anew: what stands in the status is not trusted when the rules that protect
   // it are gone. A run that was started before is followed all the same.
-  const api::RiskLevel risk = c.policy.Assess(policy::CallOf(c.spec())).risk;
+  const api::RiskLevel risk = c.Assess().risk;
   // Whether it was started is not known: then it is not said to be.
   if (!c.seen.audit.ok() && c.seen.run.stage != Stage::kMissing) {
     return {FollowRun{}, std::nullopt};
@@ -124,8 +147,7 @@ ExecutionStep WhenChangedWhileWaiting(const ExecutionContext& c) {
 }  // namespace
 
 base::Time LostAt(const ExecutionContext& c, const api::EffectiveLimits& limits) {
-  return c.status().start_time.value_or(c.created()) +
-         std::chrono::seconds(TimeoutSeconds(c.spec(), limits)) + kKillGrace + kRunGrace;
+  return RunDeadline(c.status().start_time.value_or(c.created()), c.spec(), limits) + kRunGrace;
 }
 
 ExecutionPlan AwaitTurn(const ExecutionContext& c) {
@@ -134,16 +156,16 @@ ExecutionPlan AwaitTurn(const ExecutionContext& c) {
   }
   const api::Admission& admission = *c.status().admission;
   if (!c.SandboxReady()) return WaitFor();  // its own deadline ends it, and this with it
-  const std::string hash = AdmissionHash(
-      c.execution(), *c.seen.sandbox, *c.seen.sandbox->status.effective, admission.policy_revision);
-  if (hash != admission.spec_hash) {
+  if (c.Hash(*c.seen.sandbox->status.effective, admission.policy_revision) != admission.spec_hash) {
     return End(c, ExecutionPhase::kFailed, "AdmissionMismatch",
-               "What would run is not what was admitted: the Sandbox or its limits changed.");
+               "What would run is not what was admitted: the Sandbox, its limits or the policy's "
+               "registries changed.");
   }
   if (const ExecutionStep step = WhenChangedWhileWaiting(c)) return *step;
-  const api::RiskLevel risk = c.policy.Assess(policy::CallOf(c.spec())).risk;
   const base::Time until = c.created() + c.settings.ready_deadline;
-  if (const ExecutionStep hold = HoldForGuard(c, risk, until)) return *hold;
+  if (const ExecutionStep hold = HoldForGuard(c, c.Assess().risk, until)) return *hold;
+  const bool turn = !c.seen.load.busy && !c.seen.load.behind;
+  if (const ExecutionStep hold = turn ? HoldForNetwork(c) : std::nullopt) return *hold;
   return AdmitBy(c, c.status(), admission.by.c_str(), admission.spec_hash,
                  admission.policy_revision);
 }
@@ -167,7 +189,7 @@ ExecutionPlan AwaitEnd(const ExecutionContext& c) {
   switch (run.stage) {
     case Stage::kUnknown:
     case Stage::kMissing:
-      return Start(c);
+      return Start(c, limits);
     case Stage::kAsking:
       return WaitFor(lost_at);
     case Stage::kAccepted:
@@ -177,7 +199,7 @@ ExecutionPlan AwaitEnd(const ExecutionContext& c) {
     case Stage::kUnreachable:
       if (c.now < run.retry_at) return WaitFor(std::min(run.retry_at, lost_at));
       // Whether it was started is not known; asking to start it again is safe, it starts once.
-      return Start(c);
+      return Start(c, limits);
     case Stage::kFinished:
       break;
   }

@@ -6,7 +6,7 @@
 namespace sandgate::op {
 namespace {
 
-// "" while nobody can know: no Sandbox, or limits that are refused.
+// "" while nobody can know: no Sandbox, limits that are refused, domains that are not settled.
 std::string HashOf(const ExecutionObserved& seen, const std::string& policy_revision) {
   const api::ExecutionStatus& status = seen.execution->status;
   if (status.admission) return status.admission->spec_hash;
@@ -15,7 +15,8 @@ std::string HashOf(const ExecutionObserved& seen, const std::string& policy_revi
     return seen.approval->request.spec_hash;
   }
   if (seen.sandbox == nullptr || !seen.sandbox->status.effective) return "";
-  return AdmissionHash(*seen.execution, *seen.sandbox, *seen.sandbox->status.effective,
+  if (WantsNetwork(seen.execution->spec)) return "";  // its domains are settled by the admission
+  return AdmissionHash(*seen.execution, *seen.sandbox, *seen.sandbox->status.effective, {},
                        policy_revision);
 }
 
@@ -70,7 +71,7 @@ base::Status ExecutionTrail::Before(const kube::Key& key, const ExecutionObserve
   if (const auto* start = std::get_if<StartRun>(&action)) {
     const api::Claim& claim = start->admitted.claim();
     if (entry->started == claim.run_id) return base::Status::Ok();
-    base::Status said = Say(StartRecord(entry->subject, claim));
+    base::Status said = Say(StartRecord(entry->subject, claim, start->admitted.domains()));
     if (said.ok()) entry->started = claim.run_id;
     return said.WithContext("audit: the run does not start without its record");
   }
@@ -86,6 +87,7 @@ base::Status ExecutionTrail::BeforeWrite(Entry* entry, const ExecutionObserved& 
   const bool unsaid =
       admits && entry->judged.empty() &&
       before.phase.value_or(api::ExecutionPhase::kPending) == api::ExecutionPhase::kPending;
+  if (admits) entry->subject["specHash"] = status.admission->spec_hash;
   if (status.risk && (!before.risk || unsaid)) {
     std::optional<base::Time> expires_at;
     if (status.phase == api::ExecutionPhase::kAwaitingApproval && seen.approval != nullptr) {

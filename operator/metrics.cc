@@ -76,6 +76,17 @@ class Metrics::Impl {
   prometheus::Counter& audit_failures = NewCounters(&registry, "sandgate_audit_failures_total",
                                                     "Audit records that could not be written.")
                                             .Add({});
+  prometheus::Counter& grants =
+      NewCounters(&registry, "sandgate_egress_grants_total",
+                  "Grants of network that were signed; a start that is tried again has one more.")
+          .Add({});
+  prometheus::Gauge& egress =
+      NewGauges(&registry, "sandgate_egress_ready",
+                "1 while runs can be granted network, else 0; as it was last looked at.")
+          .Add({});
+  Gauges& key_ages = NewGauges(&registry, "sandgate_egress_signing_key_age_seconds",
+                               "For how long the key that signs grants of network has done so.");
+  prometheus::Gauge* key_age = nullptr;  // guarded by mutex; there while a key signs
   Gauges& namespace_policies = NewGauges(
       &registry, "sandgate_namespace_policy_healthy",
       "1 while the namespaces' policy in use is the one in its ConfigMap, 0 while that one "
@@ -130,6 +141,22 @@ void Metrics::SetWebhookDepth(size_t depth) {
 
 void Metrics::SetNetworkIsolated(int value) {
   impl_->isolated.Set(value);
+}
+
+void Metrics::CountGrant() {
+  impl_->grants.Increment();
+}
+
+void Metrics::SetEgress(bool ready, std::optional<std::chrono::seconds> key_age) {
+  impl_->egress.Set(ready ? 1 : 0);
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  if (!key_age) {
+    if (impl_->key_age != nullptr) impl_->key_ages.Remove(impl_->key_age);
+    impl_->key_age = nullptr;
+    return;
+  }
+  if (impl_->key_age == nullptr) impl_->key_age = &impl_->key_ages.Add({});
+  impl_->key_age->Set(static_cast<double>(key_age->count()));
 }
 
 void Metrics::SetAudit(bool healthy, int64_t failures) {

@@ -1,10 +1,12 @@
 // What the operator counts, in Prometheus' text format.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace sandgate::op {
@@ -28,6 +30,10 @@ class Metrics {
   // A message to approvers ended; both labels as webhook_logic and webhook_queue name them.
   void CountWebhook(const std::string& event, const std::string& result);
   void CountWebhookFailure();
+
+  void CountGrant();
+  // `key_age`: of the key that signs grants; nullopt: none does.
+  void SetEgress(bool ready, std::optional<std::chrono::seconds> key_age);
 
   // `failures`: records that were not written, since the start.
   void SetAudit(bool healthy, int64_t failures);

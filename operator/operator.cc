@@ -77,6 +77,8 @@ base::Result<std::unique_ptr<Operator>> Operator::Create(const Options& options,
       EnsureServerCertificate(made->api_, made->settings_, made->authority_,
                               GatewayCertificate(options.gateway_hosts), now);
   if (!gateway.ok()) return gateway.WithContext("gateway's certificate");
+  const base::Status egress = made->EnsureEgress(now);
+  if (!egress.ok()) return egress.WithContext("egress proxy's certificate");
   return made;
 }
 
@@ -114,6 +116,8 @@ Operator::Operator(const Options& options, Settings settings, kube::Api api,
           std::move(client), base::RealClock(),
           [this](const kube::Key& sandbox) { sandbox_queue_.Add(sandbox); },
           [this](const kube::Key& execution) { execution_queue_.Add(execution); }),
+      egress_({options_.egress_service, options_.ca_bundle}, api_, settings_, base::RealClock(),
+              [this] { metrics_.CountGrant(); }),
       sandboxes_(Parts(), authority_, sandbox_queue_),
       executions_(Parts(), execution_queue_, Observer()),
       janitor_(cluster_, settings_, base::RealClock()) {}
@@ -142,6 +146,7 @@ ControllerParts Operator::Parts() {
           audit_,
           [this](const std::string& ns) { return policies_.For(ns); },
           [this] { return guard_.View(); },
+          egress_,
           isolation_.get()};
 }
 
@@ -296,6 +301,21 @@ void Operator::Stop() {
   if (elector_) elector_->Stop();  // last: the next one may act from here on
 }
 
+// What the egress proxy needs of us before it starts. What somebody has to mend keeps runs from
+// network, and the operator from nothing else.
+base::Status Operator::EnsureEgress(base::Time now) {
+  if (options_.egress_service.empty()) return base::Status::Ok();
+  const base::Status certificate =
+      EnsureServerCertificate(api_, settings_, authority_, EgressCertificate(), now);
+  (void)egress_.View();  // the keys; it logs what is wrong
+  const bool lasting = certificate.code() == base::Code::kPermissionDenied ||
+                       certificate.code() == base::Code::kInvalidArgument;
+  if (!lasting) return certificate;
+  base::LogError("the egress proxy's certificate cannot be made",
+                 {{"error", certificate.ToString()}});
+  return base::Status::Ok();
+}
+
 void Operator::Maintain() {
   const base::Time now = base::RealClock().Now();
   const base::Status gateway = EnsureServerCertificate(
@@ -303,6 +323,10 @@ void Operator::Maintain() {
   if (!gateway.ok()) {
     base::LogWarning("the gateway's certificate cannot be looked after; again later",
                      {{"error", gateway.ToString()}});
+  }
+  if (const base::Status egress = EnsureEgress(now); !egress.ok()) {
+    base::LogWarning("the egress proxy's certificate cannot be looked after; again later",
+                     {{"error", egress.ToString()}});
   }
   if (now < identity_made_ + kIdentityRenewal) return;
   const auto identity = OperatorIdentity(authority_, now);
@@ -326,6 +350,7 @@ std::string Operator::MetricsText() {
       IsolationValue(isolation_ ? isolation_->cluster() : Isolation::kUnknown));
   metrics_.SetNamespacePolicies(policies_.Health());
   metrics_.SetLeader(leading_);
+  metrics_.SetEgress(egress_.Ready(), egress_.KeyAge());
   metrics_.SetAudit(leading_ && audit_.Health().ok(), audit_.failures());
   metrics_.SetQueueDepth("sandbox", sandbox_queue_.depth());
   metrics_.SetWebhookDepth(webhook_ ? webhook_->depth() : 0);

@@ -9,6 +9,7 @@
 #include "libs/http/server.h"
 #include "libs/kube/leader.h"
 #include "operator/certificates.h"
+#include "operator/egress_grants.h"
 #include "operator/execution_controller.h"
 #include "operator/janitor.h"
 #include "operator/metrics.h"
@@ -44,6 +45,7 @@ class Operator {
            http::CertificateAuthority authority, std::unique_ptr<http::Client> client,
            std::unique_ptr<ProbeListener> listener);
 
+  base::Status EnsureEgress(base::Time now);
   bool Synced() const { return caches_.HasSynced() && policy_watch_.HasSynced(); }
   std::unique_ptr<IsolationProber> NewProber();
   CacheCallbacks Callbacks();
@@ -78,6 +80,7 @@ class Operator {
   std::unique_ptr<ProbeListener> probe_listener_;  // null: isolation is not measured
   std::unique_ptr<IsolationProber> isolation_;     // null: the same
   RunnerClient runners_;
+  EgressGrants egress_;
   SandboxController sandboxes_;
   ExecutionController executions_;
   Janitor janitor_;

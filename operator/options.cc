@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
@@ -35,6 +36,10 @@ Runs what agents ask for in sandboxes, and asks a human first where the policy s
                              (default: $SANDGATE_RUNNER_PULL_POLICY, else IfNotPresent)
   --gateway-host HOST        one more name or address in the gateway's certificate; may be repeated
                              (also: $SANDGATE_GATEWAY_HOSTS, separated by commas)
+  --egress-service NAME      the egress proxy's Service in that namespace: the way out of runs with
+                             network, which are refused without it (default: none)
+  --ca-bundle FILE           authorities that runs with network trust, as PEM; read again when it
+                             changes (default: those of their image alone)
   --health ADDRESS:PORT      where to serve /healthz, /readyz and /metrics over plain HTTP
                              (default 0.0.0.0:8081)
   --probe-listen ADDRESS:PORT
@@ -114,6 +119,8 @@ std::string Store(const std::string& name, const std::string& value, Options* op
       {"--image", &options->image},
       {"--pull-policy", &options->pull_policy},
       {"--probe-address", &options->probe_address},
+      {"--egress-service", &options->egress_service},
+      {"--ca-bundle", &options->ca_bundle},
       {"--webhook-config", &options->webhook.directory}};
   const std::map<std::string, bool*> bools = {
       {"--webhook-code", &options->webhook.text.include_code},
@@ -127,7 +134,8 @@ std::string Store(const std::string& name, const std::string& value, Options* op
       name != "--probe-listen") {
     return "unknown option " + name;
   }
-  if (value.empty()) return name + " needs a value";
+  const bool may_be_empty = name == "--egress-service" || name == "--ca-bundle";
+  if (value.empty() && !may_be_empty) return name + " needs a value";
   if (text != texts.end()) {
     *text->second = value;
     return "";
@@ -143,10 +151,21 @@ std::string Store(const std::string& name, const std::string& value, Options* op
   return "";
 }
 
+// A DNS label of RFC 1035, as the API server wants it: it goes into a path.
+bool IsServiceName(const std::string& name) {
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto inner = [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '-'; };
+  return name.size() <= 63 && letter(name.front()) && name.back() != '-' &&
+         std::all_of(name.begin(), name.end(), inner);
+}
+
 // What follows from the rest; "" or what is wrong.
 std::string Complete(Options* options) {
   if (options->user.empty()) {
     options->user = "system:serviceaccount:" + options->ns + ":sandgate-operator";
+  }
+  if (!options->egress_service.empty() && !IsServiceName(options->egress_service)) {
+    return "--egress-service must be a Service's name, for example sandgate-egress";
   }
   const std::string& policy = options->pull_policy;
   if (policy != "Always" && policy != "IfNotPresent" && policy != "Never") {

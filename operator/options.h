@@ -27,6 +27,8 @@ struct Options {
   std::string user;  // this operator's name at the API server; default: its ServiceAccount in `ns`
   std::optional<http::Address> probe_listen;  // nullopt: isolation is not measured
   std::string probe_address;                  // this pod's own, as sandboxes see it ($POD_IP)
+  std::string egress_service;  // of the egress proxy, in `ns`; "": this deployment has none
+  std::string ca_bundle;       // PEM authorities for runs with network; "": none
   WebhookOptions webhook;
   bool help = false;
   bool version = false;

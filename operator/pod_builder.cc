@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libs/api/runner_protocol.h"
+#include "libs/egress/protocol.h"
 
 namespace sandgate::op {
 namespace {
@@ -212,7 +213,7 @@ std::vector<Json> BuildNetworkPolicies(const std::string& ns, const Settings& se
                     {"policyTypes", {"Egress"}},
                     {"egress",
                      {{{"to", Json::array({ProgramPeer("egress-proxy", settings)})},
-                       {"ports", Json::array({TcpPort(kEgressPort)})}}}}};
+                       {"ports", Json::array({TcpPort(egress::kDefaultEgressPort)})}}}}};
   return {NetworkPolicy(ns, kIsolationPolicy, std::move(all)),
           NetworkPolicy(ns, kNetworkPolicy, std::move(networked))};
 }

@@ -180,28 +180,32 @@ void RunnerClient::TakeState(const RunPlace& place, const std::string& body, Run
 }
 
 void RunnerClient::Start(const kube::Key& execution, const std::string& execution_uid,
-                         const Admitted& admitted) {
+                         const Admitted& admitted, std::optional<api::RunNetwork> network) {
+  if (network.has_value() == admitted.domains().empty()) {  // the last door, whoever calls
+    return Set(execution_uid, [this](RunView* view) { Unreachable(view, "no network"); });
+  }
+  api::RunRequest request = admitted.request();
+  request.network = std::move(network);
   const RunPlace place{admitted.pod_ip(), admitted.sandbox_uid(), admitted.claim().run_id,
                        admitted.output_bytes()};
   Set(execution_uid, [](RunView* view) { view->stage = Stage::kAsking; });
   // A run that ended while no operator was there is answered with its whole result.
-  client_->Call(
-      EndpointOf(place.pod_ip),
-      MakeRequest("POST", RunTarget(place.run_id), api::DumpJson(api::ToJson(admitted.request()))),
-      OptionsFor(place.sandbox_uid, kCallDeadline, MaxStateBytes(place.output_bytes)),
-      [this, execution, execution_uid, place](Answer answer) {
-        Update(execution, execution_uid, [&](RunView* view) {
-          if (!answer.ok()) return Unreachable(view, answer.status().message());
-          if (answer->status == 200 || answer->status == 201) {
-            TakeState(place, answer->body, view);
-          } else if (answer->status == 429 || answer->status >= 500) {
-            Unreachable(view, ProblemOf(*answer));
-          } else {
-            view->stage = Stage::kRefused;
-            view->problem = ProblemOf(*answer);
-          }
-        });
-      });
+  client_->Call(EndpointOf(place.pod_ip),
+                MakeRequest("POST", RunTarget(place.run_id), api::DumpJson(api::ToJson(request))),
+                OptionsFor(place.sandbox_uid, kCallDeadline, MaxStateBytes(place.output_bytes)),
+                [this, execution, execution_uid, place](Answer answer) {
+                  Update(execution, execution_uid, [&](RunView* view) {
+                    if (!answer.ok()) return Unreachable(view, answer.status().message());
+                    if (answer->status == 200 || answer->status == 201) {
+                      TakeState(place, answer->body, view);
+                    } else if (answer->status == 429 || answer->status >= 500) {
+                      Unreachable(view, ProblemOf(*answer));
+                    } else {
+                      view->stage = Stage::kRefused;
+                      view->problem = ProblemOf(*answer);
+                    }
+                  });
+                });
 }
 
 void RunnerClient::Follow(const kube::Key& execution, const std::string& execution_uid,

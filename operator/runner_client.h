@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "libs/api/run_network.h"
@@ -50,8 +51,9 @@ class RunnerClient {
   // --- runs, by the Execution's UID ---
 
   // The only call that makes code start; what it needs cannot be had without an admission.
-  void Start(const kube::Key& execution, const std::string& execution_uid,
-             const Admitted& admitted);
+  // `network` is there if, and only if, the admission has domains: else nothing is started.
+  void Start(const kube::Key& execution, const std::string& execution_uid, const Admitted& admitted,
+             std::optional<api::RunNetwork> network);
   // Asks for the end of the run; answers within kPoll at the latest.
   void Follow(const kube::Key& execution, const std::string& execution_uid, const RunPlace& place);
   void Cancel(const kube::Key& execution, const std::string& execution_uid, const RunPlace& place);

@@ -15,6 +15,7 @@
 #include "libs/kube/work_queue.h"
 #include "operator/caches.h"
 #include "operator/cluster.h"
+#include "operator/egress_grants.h"
 #include "operator/isolation_prober.h"
 #include "operator/policy_store.h"
 #include "operator/runner_client.h"
@@ -35,6 +36,7 @@ struct ControllerParts {
   audit::Sink& audit;
   std::function<PolicyView(const std::string& ns)> policy;
   std::function<GuardView()> guard;
+  EgressGrants& egress;
   IsolationProber* isolation = nullptr;  // null: nothing is measured
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/network_logic.h"
 #include "operator/pod_builder.h"
 
 namespace sandgate::op {
@@ -284,7 +285,7 @@ SandboxPlan Progress(const Context& c) {
     return Write(c, SandboxPhase::kPending, "False", why)
         .value_or(SandboxPlan{Idle{}, c.ready_deadline()});
   }
-  const auto limits = policy::Effective(c.policy.sandbox(), c.sandbox().spec);
+  const auto limits = EffectiveLimits(c.policy.sandbox(), c.sandbox().spec);
   if (!limits.ok()) {
     return Fail(c, {"InvalidSpec", limits.status().message()})
         .value_or(SandboxPlan{Idle{}, std::nullopt});

@@ -20,19 +20,21 @@ inline constexpr char kNetworkPolicy[] = "sandgate-sandboxes-network";
 inline constexpr char kCaSecret[] = "sandgate-ca";
 inline constexpr char kGatewayTlsSecret[] = "sandgate-gateway-tls";
 inline constexpr char kNetworkIsolatedCondition[] = "NetworkIsolated";  // of a Sandbox
+inline constexpr char kNetworkReadyCondition[] = "NetworkReady";        // of an Execution
 inline constexpr char kEgressTlsSecret[] = "sandgate-egress-tls";
 inline constexpr char kEgressSigningSecret[] = "sandgate-egress-signing";
 inline constexpr char kEgressKeysConfigMap[] = "sandgate-egress-keys";
 inline constexpr char kCanary[] = "sandgate-canary";
 inline constexpr char kApprovalsPolicy[] = "sandgate-approvals";
 
-inline constexpr uint16_t kEgressPort = 8444;
 inline constexpr size_t kInlineOutputBytes = 32 * 1024;
 inline constexpr size_t kConfigMapBytes = 768 * 1024;
 inline constexpr std::chrono::seconds kSandboxWait{60};  // for a Sandbox that does not exist yet
 inline constexpr std::chrono::seconds kApprovalNameWait{60};  // for a namesake's Approval to go
 inline constexpr std::chrono::seconds kRunGrace{30};  // beyond a run's own deadline: then Lost
 inline constexpr std::chrono::milliseconds kKillGrace{2'000};  // from SIGTERM to SIGKILL
+// What one run may send and receive, all its connections together, through one egress proxy.
+inline constexpr uint64_t kRunEgressBytes = 4ULL << 30;
 inline constexpr std::chrono::seconds kCertificateLifetime{90LL * 24 * 3600};
 
 struct Settings {

@@ -118,8 +118,9 @@ ExecutionStatus StatusFromJson(const Json& json) {
   status.approval_name = StringOr(json, "approvalName");
   status.approval_uid = StringOr(json, "approvalUID");
   if (const Json& admission = Member(json, "admission"); admission.is_object()) {
-    status.admission = Admission{StringOr(admission, "specHash"),
-                                 StringOr(admission, "policyRevision"), StringOr(admission, "by")};
+    status.admission =
+        Admission{StringOr(admission, "specHash"), StringOr(admission, "policyRevision"),
+                  StringOr(admission, "by"), StringsFromJson(Member(admission, "domains"))};
   }
   if (const Json& claim = Member(json, "claim"); claim.is_object()) {
     status.claim =
@@ -310,6 +311,9 @@ Json ToJson(const ExecutionStatus& status) {
     json["admission"] = {{"specHash", status.admission->spec_hash},
                          {"policyRevision", status.admission->policy_revision},
                          {"by", status.admission->by}};
+    if (!status.admission->domains.empty()) {
+      json["admission"]["domains"] = status.admission->domains;
+    }
   }
   if (status.claim) {
     json["claim"] = {{"runId", status.claim->run_id},

@@ -83,7 +83,8 @@ struct Claim {
 struct Admission {
   std::string spec_hash;
   std::string policy_revision;
-  std::string by;  // "Auto" or "Approval"
+  std::string by;                         // "Auto" or "Approval"
+  std::vector<std::string> domains = {};  // what a run with network may reach; else empty
 
   bool operator==(const Admission&) const = default;
 };

@@ -52,7 +52,8 @@ void AddSpec(const ExecutionSpec& spec, Canonical* canonical) {
 }  // namespace
 
 std::string SpecHash(const Execution& execution, const std::string& sandbox_uid,
-                     const EffectiveLimits& limits, const std::string& policy_revision) {
+                     const EffectiveLimits& limits, const std::string& policy_revision,
+                     const std::vector<std::string>& granted_domains) {
   Canonical canonical;
   canonical.Add("version", kVersionTag);
   canonical.Add("executionUID", execution.meta.uid);
@@ -66,6 +67,7 @@ std::string SpecHash(const Execution& execution, const std::string& sandbox_uid,
   canonical.Add("outputBytes", limits.output_bytes);
   canonical.Add("domains", limits.allowed_domains);
   canonical.Add("policyRevision", policy_revision);
+  if (!granted_domains.empty()) canonical.Add("grantedDomains", granted_domains);
   return base::Sha256Hex(canonical.text());
 }
 

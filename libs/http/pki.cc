@@ -246,6 +246,19 @@ bool CertificateAuthority::Issued(const TlsIdentity& identity) const {
   return issued;
 }
 
+Result<std::string> OnlyCertificates(const std::string& pem) {
+  const std::vector<CertPtr> certificates = ParseCertificates(pem);
+  if (certificates.empty()) {
+    return Status(Code::kInvalidArgument, "no certificate in PEM, or one that cannot be read");
+  }
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  if (!bio) return Failed("writing PEM");
+  for (const CertPtr& certificate : certificates) {
+    if (PEM_write_bio_X509(bio.get(), certificate.get()) != 1) return Failed("writing PEM");
+  }
+  return TakeText(bio.get());
+}
+
 Result<base::Time> CertificateExpiry(const std::string& pem) {
   const std::vector<CertPtr> certificates = ParseCertificates(pem);
   if (certificates.empty()) return Status(Code::kInvalidArgument, "no certificate in PEM");

@@ -59,6 +59,10 @@ class CertificateAuthority {
   TlsIdentity identity_;
 };
 
+// The certificates of `pem`, written anew one after the other, and nothing else that stands there
+// (a key, text); kInvalidArgument when there is none, or one cannot be read.
+base::Result<std::string> OnlyCertificates(const std::string& pem);
+
 // When the first certificate of `pem` stops being valid; kInvalidArgument if it is none.
 base::Result<base::Time> CertificateExpiry(const std::string& pem);
 

@@ -33,6 +33,7 @@ extern const Resource kApprovals;
 extern const Resource kPods;
 extern const Resource kSecrets;
 extern const Resource kConfigMaps;
+extern const Resource kServices;
 extern const Resource kNamespaces;
 extern const Resource kEvents;
 extern const Resource kNetworkPolicies;

@@ -8,6 +8,7 @@ const Resource kApprovals{"sandgate.dev", "v1alpha1", "approvals", "Approval"};
 const Resource kPods{"", "v1", "pods", "Pod"};
 const Resource kSecrets{"", "v1", "secrets", "Secret"};
 const Resource kConfigMaps{"", "v1", "configmaps", "ConfigMap"};
+const Resource kServices{"", "v1", "services", "Service"};
 const Resource kNamespaces{"", "v1", "namespaces", "Namespace", false};
 const Resource kEvents{"", "v1", "events", "Event"};
 const Resource kNetworkPolicies{"networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"};

@@ -3,15 +3,19 @@
 namespace sandgate::policy {
 
 Call CallOf(const api::ExecutionSpec& spec) {
+  return CallOf(spec, spec.allowed_domains);
+}
+
+Call CallOf(const api::ExecutionSpec& spec, const std::vector<std::string>& domains) {
   Call call;
   call.tool = api::ToolName(spec.operation);
   call.network_enabled = spec.network_enabled;
   auto& parameters = call.parameters;
   parameters["sandbox_id"] = spec.sandbox_name;
   if (spec.timeout_seconds) parameters["timeout"] = std::to_string(*spec.timeout_seconds);
-  if (!spec.allowed_domains.empty()) {
+  if (!domains.empty()) {
     std::string& list = parameters["allowed_domains"];
-    for (const std::string& domain : spec.allowed_domains) {
+    for (const std::string& domain : domains) {
       list += (list.empty() ? "" : ",") + domain;
     }
   }

@@ -42,6 +42,8 @@ struct Call {
   std::map<std::string, std::string> parameters;  // "code", "language", "package", "file_path", ...
   bool network_enabled = false;
 };
+// `domains`: those that the run would get, where that is not what the spec names.
+Call CallOf(const api::ExecutionSpec& spec, const std::vector<std::string>& domains);
 Call CallOf(const api::ExecutionSpec& spec);
 
 struct Assessment {

@@ -5,6 +5,7 @@
 
 #include "libs/api/approval.h"
 #include "libs/api/spec_hash.h"
+#include "libs/egress/grant.h"
 #include "tests/crash/audit_invariants.h"
 
 namespace sandgate::crash {
@@ -83,8 +84,9 @@ void CheckAdmissions(const World& world, const std::vector<Change>& history, Com
       continue;
     }
     const api::Admission& admission = *execution->status.admission;
-    const std::string hash = api::SpecHash(*execution, start.sandbox_uid,
-                                           *sandbox->status.effective, admission.policy_revision);
+    const std::string hash =
+        api::SpecHash(*execution, start.sandbox_uid, *sandbox->status.effective,
+                      admission.policy_revision, admission.domains);
     if (hash != admission.spec_hash || execution->spec.code != start.code ||
         execution->status.claim->pod_uid != start.pod_uid) {
       out->push_back("I1: what ran is not what was admitted: " + start.code);
@@ -92,6 +94,54 @@ void CheckAdmissions(const World& world, const std::vector<Change>& history, Com
     const bool ask = world.policy().Assess(policy::CallOf(execution->spec)).needs_approval;
     if (ask && !WasApproved(history, *execution, start)) {
       out->push_back("I1: it ran without the approval that it needs: " + start.code);
+    }
+  }
+}
+
+// By a proxy with any key that ever stood in the ConfigMap: it may have been deleted since.
+std::optional<egress::Grant> Believed(const std::vector<Change>& history, const std::string& token,
+                                      base::Time at) {
+  for (const Change& change : Of(history, kube::kConfigMaps)) {
+    if (change.key.name != op::kEgressKeysConfigMap) continue;
+    for (const auto& [entry, pem] : Member(change.after, "data").items()) {
+      const auto verdict = egress::GrantVerifier::Create({pem})->Verify(token, at);
+      if (const auto* grant = std::get_if<egress::Grant>(&verdict)) return *grant;
+    }
+  }
+  return std::nullopt;
+}
+
+// What is wrong with the network that a run started with, or "".
+std::string WhyWrongNetwork(const Start& start, const api::Execution& execution,
+                            const api::EffectiveLimits& limits,
+                            const std::vector<Change>& history) {
+  const std::vector<std::string>& domains = execution.status.admission->domains;
+  if (execution.spec.network_enabled == domains.empty()) return "admitted with wrong domains";
+  if (start.network.has_value() == domains.empty()) return "network without an admission, or none";
+  if (!start.network) return "";
+  const base::Time claimed = *execution.status.start_time;
+  const auto grant = Believed(history, start.network->grant, claimed);
+  if (!grant) return "a grant that no proxy believes";
+  if (grant->domains != domains || start.network->domains != domains) return "other domains";
+  if (grant->sandbox_uid != start.sandbox_uid || grant->run_id != start.run_id) {
+    return "a grant of another run";
+  }
+  if (grant->expires > op::RunDeadline(claimed, execution.spec, limits)) {
+    return "I7: a grant that outlives its run";
+  }
+  return "";
+}
+
+void CheckGrants(const World& world, const std::vector<Change>& history, Complaints* out) {
+  const auto executions = Of(history, kube::kExecutions);
+  for (const Start& start : world.starts()) {
+    const auto execution = Claimed(executions, start);
+    const auto sandbox = ReadySandbox(history, start);
+    if (!execution || !sandbox || !execution->status.admission) continue;  // said above
+    const std::string why = WhyWrongNetwork(start, *execution, *sandbox->status.effective, history);
+    if (!why.empty()) out->push_back(why + ": " + start.code);
+    if (start.network && world.measures() && !world.held().contains(start.sandbox_uid)) {
+      out->push_back("network: a run in a sandbox that nobody saw held: " + start.code);
     }
   }
 }
@@ -158,7 +208,7 @@ void CheckLeftovers(const World& world, Complaints* out) {
   std::set<std::string> alive;
   for (const Json& sandbox : world.server().All(kube::kSandboxes)) alive.insert(UidOf(sandbox));
   for (const kube::Resource& resource : {kube::kPods, kube::kSecrets}) {
-    for (const Json& object : world.server().All(resource)) {
+    for (const Json& object : world.server().All(resource, kNamespace)) {
       const api::ObjectMeta meta = api::MetaFromJson(object);
       if (meta.owners.empty() || !alive.contains(meta.owners.front().uid)) {
         out->push_back("I7: left behind: " + resource.plural + "/" + meta.name);
@@ -216,6 +266,7 @@ Complaints Violations(const World& world) {
   const std::vector<Change> history = world.server().ChangesSince(0);
   Complaints out;
   CheckAdmissions(world, history, &out);
+  CheckGrants(world, history, &out);
   CheckStarts(world, &out);
   CheckTerminal(history, &out);
   CheckRefusals(world, history, &out);

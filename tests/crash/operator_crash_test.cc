@@ -18,7 +18,7 @@ constexpr int kSteps = 500;
 
 // What came up, so that a simulator in which nothing happens fails.
 struct Tally {
-  size_t starts = 0, decisions = 0, late = 0;
+  size_t starts = 0, networked = 0, decisions = 0, late = 0;
   int crashes = 0, faults = 0, audit_faults = 0, complete = 0;
   std::map<std::string, int> phases;
   std::map<std::string, int> isolated;  // by the condition's reason
@@ -42,6 +42,7 @@ void Live(uint64_t seed, Tally* tally) {
   EXPECT_EQ(world.Quiet(), 0) << "I10: writes although nothing goes on";
   CountIsolated(world, tally);
   tally->starts += world.starts().size();
+  for (const Start& start : world.starts()) tally->networked += start.network ? 1 : 0;
   tally->decisions += world.decisions().size();
   tally->late += world.late().size();
   tally->crashes += world.crashes();
@@ -69,8 +70,10 @@ TEST(OperatorCrash, InvariantsHoldWhateverHappens) {
   }
   base::SetLogSink({});
   for (const auto& [phase, count] : tally.phases) RecordProperty("phase" + phase, count);
-  std::printf("%zu starts, %zu decisions, %zu approvals too late, %d crashes, %d faults\n",
-              tally.starts, tally.decisions, tally.late, tally.crashes, tally.faults);
+  std::printf(
+      "%zu starts, %zu with network, %zu decisions, %zu approvals too late, %d crashes, "
+      "%d faults\n",
+      tally.starts, tally.networked, tally.decisions, tally.late, tally.crashes, tally.faults);
   for (const auto& [phase, count] : tally.phases) {
     std::printf("  %s %d\n", phase.c_str(), count);
   }
@@ -79,6 +82,7 @@ TEST(OperatorCrash, InvariantsHoldWhateverHappens) {
   }
   if (only != 0 || HasFailure()) return;
   EXPECT_GT(tally.starts, last);
+  EXPECT_GT(tally.networked, last / 12);
   EXPECT_GT(tally.decisions, last);
   EXPECT_GT(tally.late, 0u);
   EXPECT_GT(tally.crashes, static_cast<int>(last));

@@ -43,6 +43,7 @@ OperatorProcess::OperatorProcess(const Surroundings& around)
           }),
           around.clock, [this](const kube::Key& key) { sandbox_queue_.Add(key); },
           [this](const kube::Key& key) { execution_queue_.Add(key); }),
+      egress_({kEgressService, ""}, api_, around.settings, around.clock),
       sandboxes_(Parts(around), around.authority, sandbox_queue_),
       executions_(Parts(around), execution_queue_,
                   {[](const api::Execution&, const api::ExecutionStatus&) {},
@@ -70,8 +71,8 @@ std::unique_ptr<op::IsolationProber> OperatorProcess::NewProber(const Surroundin
 }
 
 op::ControllerParts OperatorProcess::Parts(const Surroundings& around) {
-  return {around.settings, around.clock, caches_,       cluster_,     runners_,
-          events_,         audit_,       around.policy, around.guard, isolation_.get()};
+  return {around.settings, around.clock,  caches_,      cluster_, runners_,        events_,
+          audit_,          around.policy, around.guard, egress_,  isolation_.get()};
 }
 
 // As the operator wires them (operator/operator.cc).

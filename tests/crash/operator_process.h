@@ -31,6 +31,8 @@ struct Surroundings {
   std::function<void(const audit::Record&)> audit;  // it was written
 };
 
+inline constexpr char kEgressService[] = "sandgate-egress";
+
 // The resources that it watches, in the order in which it starts.
 extern const char* const kWatched[5];
 
@@ -77,6 +79,7 @@ class OperatorProcess {
   op::Caches caches_;
   std::unique_ptr<op::IsolationProber> isolation_;
   op::RunnerClient runners_;
+  op::EgressGrants egress_;
   op::SandboxController sandboxes_;
   op::ExecutionController executions_;
 };

@@ -104,7 +104,7 @@ void Runners::Advance(Runner& runner) {
     const auto next = runner.table.TakeNext();
     if (!next) return;
     starts_.push_back({revision_(), audited_(), next->run_id, next->request.code,
-                       runner.sandbox_uid, runner.pod_uid});
+                       runner.sandbox_uid, runner.pod_uid, next->request.network});
     const std::chrono::milliseconds wants{random_() % 12'000}, may{next->request.timeout_millis};
     runner.run_id = next->run_id;
     runner.ends = clock_.Now() + std::min(wants, may);

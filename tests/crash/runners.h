@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct Start {
   int64_t revision = 0;  // of the API server, at that moment
   size_t audited = 0;    // records in the audit log by then
   std::string run_id, code, sandbox_uid, pod_uid;
+  std::optional<api::RunNetwork> network;
 };
 
 // Of the simulator's thread alone.

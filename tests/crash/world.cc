@@ -61,6 +61,8 @@ World::World(uint64_t seed)
   audit_fault_percent_ = static_cast<int>(random_() % 2) * 4;
   measures_ = Chance(70);
   enforces_ = Chance(70);
+  settings_.require_isolation = measures_;
+  PutEgressService();
   for (const char* name : kSandboxes) PutSandbox(name);
   server_.after_call = [this](const testing::Call& call, unsigned) { OnWritten(call); };
   process_ = std::make_unique<OperatorProcess>(Around());
@@ -68,11 +70,13 @@ World::World(uint64_t seed)
 
 // One of the two may be granted network.
 void World::PutSandbox(const char* name) {
+  Json network = {{"enabled", name == kSandboxes[1]}};
+  if (name == kSandboxes[1]) network["allowedDomains"] = {"A.example.", "*.b.example"};
   server_.Put(kube::kSandboxes, {{"metadata", Meta(name)},
                                  {"spec",
                                   {{"language", "python"},
                                    {"shared", true},
-                                   {"network", {{"enabled", name == kSandboxes[1]}}},
+                                   {"network", std::move(network)},
                                    {"requester", {{"username", kAgents[0]}}}}}});
 }
 
@@ -221,6 +225,12 @@ void World::AskForCode() {
       {"execute",
        {{"language", "python"}, {"code", std::to_string(number) + (Chance(60) ? " risky" : "")}}}};
   if (Chance(50)) spec["timeoutSeconds"] = 1 + random_() % 10;
+  if (Chance(35)) {
+    // The last one is refused.
+    const Json asked[] = {Json::array(), Json::array({"a.example"}),
+                          Json::array({"X.b.example", "a.example"}), Json::array({"c.example"})};
+    spec["network"] = {{"enabled", true}, {"allowedDomains", asked[random_() % 4]}};
+  }
   server_.Put(kube::kExecutions, {{"metadata", Meta(name)}, {"spec", spec}});
 }
 
@@ -309,7 +319,29 @@ void World::LosePod(const Json& pod) {
                {"status", {{"phase", "Failed"}, {"containerStatuses", Json::array({ended})}}}});
 }
 
+void World::PutEgressService() {
+  server_.Put(kube::kServices,
+              {{"metadata", {{"namespace", settings_.ns}, {"name", kEgressService}}},
+               {"spec", {{"clusterIP", "10.96.0.7"}}}});
+}
+
+// The way out goes away and comes back, and its keys do.
+void World::EgressStep() {
+  const auto dice = random_() % 100;
+  if (dice < 15) {
+    server_.Remove(kube::kServices, settings_.ns, kEgressService);
+  } else if (dice < 25) {
+    server_.Remove(kube::kSecrets, settings_.ns, op::kEgressSigningSecret);
+    server_.Remove(kube::kConfigMaps, settings_.ns, op::kEgressKeysConfigMap);
+  } else if (dice < 35) {
+    server_.Remove(kube::kConfigMaps, settings_.ns, op::kEgressKeysConfigMap);
+  } else {
+    PutEgressService();
+  }
+}
+
 void World::PassTime() {
+  if (Chance(20)) EgressStep();
   const auto dice = random_() % 100;
   const uint64_t most = dice < 70 ? 500 : dice < 97 ? 4'000 : 40'000;
   clock_.Advance(milliseconds(1 + random_() % most));
@@ -334,6 +366,7 @@ bool World::Exhaust() {
 bool World::Settle() {
   faults_ = false;
   guard_ = {op::GuardView::State::kIntact, ""};
+  PutEgressService();
   if (process_->dead()) Restart();
   // Short steps for what goes on, then long ones: past the deadlines of Sandboxes and runs.
   for (int i = 0; i < 80; ++i) {

@@ -81,6 +81,8 @@ class World {
   void RaisePod(const api::Json& pod);
   void LosePod(const api::Json& pod);
   void PassTime();
+  void PutEgressService();
+  void EgressStep();
   // Everything that can happen without time passing. False: it does not end.
   bool Exhaust();
 

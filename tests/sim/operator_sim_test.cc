@@ -13,7 +13,7 @@ namespace {
 constexpr int kSteps = 1'500;
 
 struct Starts {
-  int all = 0, approved = 0, changed = 0;
+  int all = 0, approved = 0, changed = 0, networked = 0;
   size_t late = 0;  // approvals
 };
 
@@ -24,7 +24,7 @@ Starts Simulate(uint64_t seed) {
     ADD_FAILURE() << "seed " << seed << ": " << problem;
   }
   return {world.starts(), world.approved_starts(), world.changed_workspaces(),
-          world.late_approvals()};
+          world.networked_starts(), world.late_approvals()};
 }
 
 class OperatorSim : public ::testing::Test {
@@ -44,12 +44,16 @@ TEST_F(OperatorSim, InvariantsHoldForEverySeed) {
     starts.all += one.all;
     starts.approved += one.approved;
     starts.changed += one.changed;
+    starts.networked += one.networked;
     starts.late += one.late;
   }
+  std::printf("%d starts, %d approved, %d with network, %d after a change, %zu approved too late\n",
+              starts.all, starts.approved, starts.networked, starts.changed, starts.late);
   if (HasFailure()) return;
   EXPECT_GT(starts.all, count) << "a simulator in which little runs proves little";
   EXPECT_GT(starts.approved, count / 6);
   EXPECT_GT(starts.changed, count / 50);
+  EXPECT_GT(starts.networked, count / 8);
   EXPECT_GT(starts.late, static_cast<size_t>(count / 50)) << "slow calls are part of it";
 }
 

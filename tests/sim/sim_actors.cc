@@ -29,8 +29,13 @@ void World::AgentActs() {
   switch (chance_.Pick(6)) {
     case 0:
       if (server_->Find(kube::kSandboxes, kNs, sandbox)) return;
-      server_->Put(kube::kSandboxes, NewObject("Sandbox", sandbox,
-                                               {{"language", "python"}, {"requester", requester}}));
+      server_->Put(
+          kube::kSandboxes,
+          NewObject("Sandbox", sandbox,
+                    {{"language", "python"},
+                     {"requester", requester},
+                     {"network",
+                      {{"enabled", true}, {"allowedDomains", {"A.example.", "*.b.example"}}}}}));
       return;
     case 1:
       if (!chance_.OneIn(8)) return;
@@ -48,11 +53,17 @@ void World::AgentActs() {
   if (created_ >= 12) return;
   const std::string name = "run-" + std::to_string(++created_);
   const std::string code = name + (chance_.OneIn(2) ? " risky" : " plain");
-  server_->Put(kube::kExecutions, NewObject("Execution", name,
-                                            {{"sandboxName", sandbox},
-                                             {"operation", "Execute"},
-                                             {"execute", {{"language", "python"}, {"code", code}}},
-                                             {"requester", requester}}));
+  Json spec = {{"sandboxName", sandbox},
+               {"operation", "Execute"},
+               {"execute", {{"language", "python"}, {"code", code}}},
+               {"requester", requester}};
+  if (chance_.OneIn(3)) {
+    // The last one is refused.
+    const Json asked[] = {Json::array(), Json::array({"a.example"}),
+                          Json::array({"X.b.example", "a.example"}), Json::array({"c.example"})};
+    spec["network"] = {{"enabled", true}, {"allowedDomains", asked[chance_.Pick(4)]}};
+  }
+  server_->Put(kube::kExecutions, NewObject("Execution", name, std::move(spec)));
 }
 
 // As the API server's rules would let them: once, and only while Pending. The requester's own
@@ -96,6 +107,40 @@ void World::VandalActs() {
       if (const auto one = PickOne(kube::kExecutions); one && chance_.OneIn(3)) {
         server_->Remove(kube::kExecutions, kNs, kube::KeyOf(*one).name);
       }
+  }
+}
+
+void World::PutEgressService() {
+  server_->Put(kube::kServices,
+               {{"metadata", {{"namespace", settings_.ns}, {"name", "sandgate-egress"}}},
+                {"spec", {{"clusterIP", "10.96.0.7"}}}});
+}
+
+// Takes the way out away, and puts it back.
+void World::EgressVandalActs() {
+  switch (chance_.Pick(6)) {
+    case 0:
+      server_->Remove(kube::kServices, settings_.ns, "sandgate-egress");
+      return;
+    case 1:
+      server_->Remove(kube::kSecrets, settings_.ns, op::kEgressSigningSecret);
+      server_->Remove(kube::kConfigMaps, settings_.ns, op::kEgressKeysConfigMap);
+      return;
+    case 2:
+      server_->Remove(kube::kConfigMaps, settings_.ns, op::kEgressKeysConfigMap);
+      return;
+    case 3:
+      if (const auto sandbox = PickOne(kube::kSandboxes)) {
+        const Json condition = {{"type", op::kNetworkIsolatedCondition},
+                                {"status", chance_.OneIn(2) ? "False" : "True"},
+                                {"reason", "BySimulator"}};
+        server_->Put(kube::kSandboxes,
+                     {{"metadata", {{"namespace", kNs}, {"name", kube::KeyOf(*sandbox).name}}},
+                      {"status", {{"conditions", Json::array({condition})}}}});
+      }
+      return;
+    default:
+      PutEgressService();
   }
 }
 

@@ -20,7 +20,9 @@ void World::Problem(const std::string& text) {
 }
 
 // In the moment code starts, by what the API server has stored.
-void World::OnRunStart(const std::string& code) {
+void World::OnRunStart(const api::RunRequest& request, const std::string& run_id,
+                       const std::string& sandbox_uid) {
+  const std::string& code = request.code;
   ++started_total_;
   if (++starts_[code] > 1) Problem("I2: started twice: " + code);
   const std::string name = code.substr(0, code.find(' '));
@@ -30,14 +32,16 @@ void World::OnRunStart(const std::string& code) {
   if (!execution.ok()) return Problem("unreadable: " + name);
   const auto& admission = execution->status.admission;
   if (!admission) return Problem("I1: started without an admission: " + name);
+  CheckNetwork(request, run_id, sandbox_uid, *execution);
   const auto sandbox_object =
       server_->Find(kube::kSandboxes, "agents", execution->spec.sandbox_name);
   if (sandbox_object) {
     const auto sandbox = api::Sandbox::FromJson(*sandbox_object);
     const bool same = sandbox.ok() && sandbox->status.effective &&
                       sandbox->status.pod_uid == execution->status.claim->pod_uid;
-    if (same && api::SpecHash(*execution, sandbox->meta.uid, *sandbox->status.effective,
-                              admission->policy_revision) != admission->spec_hash) {
+    if (same &&
+        api::SpecHash(*execution, sandbox->meta.uid, *sandbox->status.effective,
+                      admission->policy_revision, admission->domains) != admission->spec_hash) {
       Problem("I1: the hash is another one: " + name);
     }
   }
@@ -52,6 +56,44 @@ void World::OnRunStart(const std::string& code) {
   }
   if (!approval->decision || approval->decision->decided_by == "agent") {
     Problem("I4: the requester decided: " + name);
+  }
+}
+
+// By a proxy with any key that ever stood in the ConfigMap: a vandal may have deleted it since.
+std::optional<egress::Grant> World::Believed(const std::string& token, base::Time at) const {
+  for (const testing::Change& change : server_->ChangesSince(0)) {
+    if (change.key.name != op::kEgressKeysConfigMap) continue;
+    for (const auto& [entry, pem] : api::Member(change.after, "data").items()) {
+      const auto verdict = egress::GrantVerifier::Create({pem})->Verify(token, at);
+      if (const auto* grant = std::get_if<egress::Grant>(&verdict)) return *grant;
+    }
+  }
+  return std::nullopt;
+}
+
+// I7: a run has the network that was admitted, by a grant that ends with it, or it has none.
+void World::CheckNetwork(const api::RunRequest& request, const std::string& run_id,
+                         const std::string& sandbox_uid, const api::Execution& execution) {
+  const std::vector<std::string>& domains = execution.status.admission->domains;
+  const std::string& name = execution.meta.name;
+  if (execution.spec.network_enabled == domains.empty() ||
+      request.network.has_value() == domains.empty()) {
+    return Problem("I1: network without an admission, or the other way round: " + name);
+  }
+  if (!request.network) return;
+  ++networked_starts_;
+  const base::Time start = execution.status.start_time.value_or(base::Time{});
+  const auto grant = Believed(request.network->grant, start);
+  if (!grant) return Problem("a grant that no proxy believes: " + name);
+  if (grant->domains != domains || request.network->domains != domains) {
+    Problem("I1: other domains than were admitted: " + name);
+  }
+  if (grant->sandbox_uid != sandbox_uid || grant->run_id != run_id || grant->execution != name) {
+    Problem("a grant of another run: " + name);
+  }
+  constexpr std::chrono::seconds kTimeout{30};  // the policy's default
+  if (grant->expires > start + kTimeout + op::kKillGrace) {
+    Problem("I7: a grant outlives its run: " + name);
   }
 }
 

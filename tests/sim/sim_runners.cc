@@ -44,7 +44,7 @@ Response SimRunners::Post(Runner* runner, const std::string& run_id, const std::
     return Reply(200, api::ToJson(found->second));
   }
   if (!runner->known.insert(run_id).second) return Refusal(410);
-  on_start_(run->code);
+  on_start_(*run, run_id, runner->sandbox_uid);
   api::RunState state;
   state.run_id = run_id;
   state.started = true;

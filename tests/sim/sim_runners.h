@@ -24,8 +24,9 @@ struct Runner {
 
 class SimRunners {
  public:
-  // Called in the moment a run starts, with its code.
-  using OnStart = std::function<void(const std::string& code)>;
+  // Called in the moment a run starts.
+  using OnStart = std::function<void(const api::RunRequest& request, const std::string& run_id,
+                                     const std::string& sandbox_uid)>;
 
   SimRunners(Chance& chance, OnStart on_start) : chance_(chance), on_start_(std::move(on_start)) {}
 

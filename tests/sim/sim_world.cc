@@ -55,11 +55,15 @@ class NoTransport final : public rest::Transport {
 World::World(uint64_t seed)
     : chance_(seed),
       server_(std::make_shared<testing::FakeTransport>(clock_)),
-      runners_(chance_, [this](const std::string& code) { OnRunStart(code); }),
+      runners_(
+          chance_,
+          [this](const api::RunRequest& request, const std::string& run_id,
+                 const std::string& sandbox_uid) { OnRunStart(request, run_id, sandbox_uid); }),
       events_(std::make_unique<kube::EventRecorder>(kube::Api(std::make_shared<NoTransport>()),
                                                     "sim", "sim")) {
   settings_.idle_timeout = settings_.ttl = std::chrono::seconds(0);
   settings_.ready_deadline = std::chrono::seconds(120);
+  PutEgressService();
   std::string yaml = kPolicy;
   yaml.replace(yaml.find("%s"), 2, seed % 4 == 0 ? "true" : "false");
   const auto loaded = policy::Policy::Load(yaml, "sim");
@@ -123,6 +127,8 @@ void World::StartOperator() {
   life->runners = std::make_unique<RunnerClient>(
       std::move(client), clock_, [life](const kube::Key& key) { life->sandbox_queue.Add(key); },
       wake_execution);
+  life->egress = std::make_unique<op::EgressGrants>(op::EgressOptions{"sandgate-egress", ""}, api,
+                                                    settings_, clock_);
   const op::ControllerParts parts{
       settings_,
       clock_,
@@ -137,7 +143,8 @@ void World::StartOperator() {
       [this] {
         using State = op::GuardView::State;
         return op::GuardView{guard_broken_ ? State::kBroken : State::kIntact, "by the simulator"};
-      }};
+      },
+      *life->egress};
   life->sandboxes =
       std::make_unique<op::SandboxController>(parts, Authority(), life->sandbox_queue);
   life->executions = std::make_unique<op::ExecutionController>(
@@ -221,6 +228,7 @@ void World::ChaosStep() {
       break;
     case 5:
       if (chance_.OneIn(10)) VandalActs();
+      if (chance_.OneIn(10)) EgressVandalActs();
       break;
     case 6:
       if (chance_.OneIn(20)) {
@@ -274,6 +282,7 @@ void World::Run(int steps) {
   }
   faults_ = false;
   guard_broken_ = false;
+  PutEgressService();
   if (dying_) {
     KillOperator();
     StartOperator();

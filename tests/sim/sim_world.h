@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/egress/grant.h"
 #include "libs/kube/events.h"
 #include "operator/execution_controller.h"
 #include "operator/sandbox_controller.h"
@@ -25,6 +26,7 @@ struct OperatorLife {
   std::unique_ptr<op::Cluster> cluster;
   SimClient* client = nullptr;  // of `runners`
   std::unique_ptr<op::RunnerClient> runners;
+  std::unique_ptr<op::EgressGrants> egress;
   std::unique_ptr<op::SandboxController> sandboxes;
   std::unique_ptr<op::ExecutionController> executions;
 
@@ -42,6 +44,7 @@ class World {
   // How many starts there were: a simulator in which nothing runs proves nothing.
   int starts() const { return started_total_; }
   int approved_starts() const { return approved_starts_; }
+  int networked_starts() const { return networked_starts_; }
   // Approvals that were taken up after another run had changed the workspace.
   int changed_workspaces() const { return changed_workspaces_; }
   // Approvals that a slow call made too late.
@@ -61,11 +64,17 @@ class World {
   void AgentActs();
   void ApproverActs();
   void VandalActs();
+  void EgressVandalActs();
+  void PutEgressService();
   bool KubeletActs();
   std::optional<api::Json> PickOne(const kube::Resource& resource);
 
   // --- what must hold (sim_invariants.cc) ---
-  void OnRunStart(const std::string& code);
+  void OnRunStart(const api::RunRequest& request, const std::string& run_id,
+                  const std::string& sandbox_uid);
+  void CheckNetwork(const api::RunRequest& request, const std::string& run_id,
+                    const std::string& sandbox_uid, const api::Execution& execution);
+  std::optional<egress::Grant> Believed(const std::string& token, base::Time at) const;
   void CheckHistory();
   void CheckChange(const testing::Change& change);
   void CheckWorkspace(const testing::Change& change);
@@ -90,6 +99,7 @@ class World {
   int created_ = 0;
   int started_total_ = 0;
   int changed_workspaces_ = 0;
+  int networked_starts_ = 0;
   int approved_starts_ = 0;                       // of code that a human had to approve
   std::set<std::string> late_;                    // Executions whose Approval came too late, by UID
   std::set<std::string> seen_approved_;           // Approvals, by UID

@@ -194,6 +194,11 @@ TEST(SpecHash, MovesWithEveryMemberAndWithNothingElse) {
   }
   EXPECT_NE(SpecHash(base_execution, "sb2", limits, "rev"), hash);
   EXPECT_NE(SpecHash(base_execution, "sb", limits, "rev2"), hash);
+  EXPECT_NE(SpecHash(base_execution, "sb", limits, "rev", {"a.example"}), hash);
+  EXPECT_NE(SpecHash(base_execution, "sb", limits, "rev", {"a.example"}),
+            SpecHash(base_execution, "sb", limits, "rev", {"b.example"}));
+  EXPECT_EQ(SpecHash(base_execution, "sb", limits, "rev", {}), hash)
+      << "what was admitted without network before still is";
   const std::vector<std::function<void(EffectiveLimits*)>> limit_changes = {
       [](EffectiveLimits* l) { l->memory_bytes = 1; },
       [](EffectiveLimits* l) { l->cpu_millis = 1; },

@@ -26,7 +26,7 @@ TEST(AuditRecords, EveryOneSaysWhoWhatAndWhere) {
       DecisionRecord(Subject(m), approval, api::ApprovalPhase::kExpired, ""),
       AdmissionRecord(Subject(m), {}, nullptr),
       AdmissionFailedRecord(Subject(m), base::Status(base::Code::kConflict, "")),
-      StartRecord(Subject(m), {}),
+      StartRecord(Subject(m), {}, {}),
       EndRecord(Subject(m), {}),
       GoneRecord(Subject(m))};
   for (const Record& record : records) {
@@ -40,6 +40,21 @@ TEST(AuditRecords, EveryOneSaysWhoWhatAndWhere) {
     const bool durable = record.event == "execution.admission" || record.event == "execution.start";
     EXPECT_EQ(record.durable, durable) << record.event;
   }
+}
+
+TEST(AuditRecords, OfARunWithNetworkNameItsDomains) {
+  Moment m;
+  api::Approval approval;
+  approval.request.summary.domains = {"a.example"};
+  api::ExecutionStatus status;
+  status.admission = api::Admission{"hash", "revision", "Approval", {"a.example"}};
+  for (const Record& record :
+       {DecisionRecord(Subject(m), approval, api::ApprovalPhase::kApproved, ""),
+        AdmissionRecord(Subject(m), status, &approval),
+        StartRecord(Subject(m), {}, {"a.example"})}) {
+    EXPECT_EQ(record.fields.at("domains"), Json::array({"a.example"})) << record.event;
+  }
+  EXPECT_FALSE(StartRecord(Subject(m), {}, {}).fields.contains("domains"));
 }
 
 TEST(AuditRecords, ARequestSaysWhatIsAskedAndShowsNoneOfIt) {

@@ -21,11 +21,12 @@ class ScriptedClient final : public http::Client {
   struct Asked {
     std::string method, target;
     size_t max_response_bytes = 0;
+    std::string body;
   };
 
   void Call(const http::Endpoint&, http::Request request, http::CallOptions options,
             Callback callback) override {
-    asked.push_back({request.method, request.target, options.max_response_bytes});
+    asked.push_back({request.method, request.target, options.max_response_bytes, request.body});
     callback(answer(request));
   }
   base::Status ReloadTls(const http::TlsIdentity&, const std::string&) override {
@@ -49,7 +50,7 @@ std::string Body(const api::RunState& state) {
 TEST(RunnerClientTest, ALongResultIsTakenFromTheAnswerToAStart) {
   Moment m;
   m.Claim();
-  const auto admitted = Admit(m.execution, m.sandbox);
+  const auto admitted = Admit(m.execution, m.sandbox, m.policy->sandbox());
   ASSERT_TRUE(admitted.ok());
   api::RunState state;
   state.run_id = "run";
@@ -58,7 +59,7 @@ TEST(RunnerClientTest, ALongResultIsTakenFromTheAnswerToAStart) {
   state.err = state.out;
   Runners r;
   r.client->answer = [&](const http::Request&) { return http::Response{200, {}, Body(state)}; };
-  r.runners.Start({"agents", "run-1"}, "uid", *admitted);
+  r.runners.Start({"agents", "run-1"}, "uid", *admitted, std::nullopt);
   EXPECT_EQ(r.runners.ViewOf("uid").stage, RunView::Stage::kFinished);
   ASSERT_EQ(r.client->asked.size(), 1u);
   EXPECT_GE(r.client->asked[0].max_response_bytes, Body(state).size())
@@ -83,6 +84,23 @@ TEST(RunnerClientTest, ARunWhoseExecutionIsGoneIsEndedAndForgotten) {
   EXPECT_EQ(r.runners.ViewOf("uid").stage, RunView::Stage::kUnknown);
   r.runners.Abandon("uid", place);
   EXPECT_EQ(r.client->asked.size(), 4u) << "there is nothing left to end";
+}
+
+TEST(RunnerClientTest, NothingStartsWithoutTheNetworkThatWasAdmittedNorWithAnyOther) {
+  for (const bool admitted_network : {false, true}) {
+    Moment m;
+    if (admitted_network) m.WantNetwork({"a.example"}, {});
+    m.Claim();
+    const auto admitted = Admit(m.execution, m.sandbox, m.policy->sandbox());
+    ASSERT_TRUE(admitted.ok());
+    Runners r;
+    r.client->answer = [&](const http::Request&) { return http::Response{201, {}, "{}"}; };
+    std::optional<api::RunNetwork> wrong;
+    if (!admitted_network) wrong = api::RunNetwork{"10.96.0.7:8443", "grant", {"a.example"}, ""};
+    r.runners.Start({"agents", "run-1"}, "uid", *admitted, wrong);
+    EXPECT_TRUE(r.client->asked.empty());
+    EXPECT_EQ(r.runners.ViewOf("uid").stage, RunView::Stage::kUnreachable);
+  }
 }
 
 TEST(RunnerClientTest, AnAnswerAboutAnotherRunIsNoAnswer) {
@@ -114,10 +132,11 @@ TEST(OutputStoreTest, WhatIsRefusedForGoodIsCutAndSaysSo) {
   EXPECT_EQ(status.out->size(), kInlineOutputBytes);
 }
 
-// A sandbox that is not ready, and many Executions that come at once.
-class CrowdTest : public ::testing::Test {
+// A controller over a sandbox that is not ready.
+class ControllerTest : public ::testing::Test {
  protected:
-  void Create(const std::string& name) {
+  void Create(const std::string& name, const std::string& code = "print(1)",
+              const Json& network = Json()) {
     Json object = {{"apiVersion", api::kApiVersion},
                    {"kind", "Execution"},
                    {"metadata", {{"namespace", "agents"}, {"name", name}}},
@@ -125,12 +144,39 @@ class CrowdTest : public ::testing::Test {
                     {{"sandboxName", "box"},
                      {"operation", "Execute"},
                      {"requester", {{"username", "agent"}}},
-                     {"execute", {{"language", "python"}, {"code", "print(1)"}}}}}};
+                     {"execute", {{"language", "python"}, {"code", code}}}}}};
+    if (!network.is_null()) object["spec"]["network"] = network;
     object = server_->Put(kube::kExecutions, object);
     caches_.Feed("executions", {"agents", name}, &object);
   }
 
-  // One pass over each, then how many ended with that code.
+  // The sandbox is ready now, and may grant these.
+  void MakeReady(const std::vector<std::string>& domains = {}) {
+    api::SandboxSpec spec;
+    spec.language = api::Language::kPython;
+    spec.network_enabled = !domains.empty();
+    spec.allowed_domains = domains;
+    api::SandboxStatus status;
+    status.phase = api::SandboxPhase::kReady;
+    status.pod_uid = "pod-uid";
+    status.pod_ip = "10.0.0.9";
+    status.runner_boot_id = "boot";
+    status.effective = *EffectiveLimits(policy_->sandbox(), spec);
+    Json sandbox = {{"metadata", {{"namespace", "agents"}, {"name", "box"}}},
+                    {"status", api::ToJson(status)}};
+    sandbox = server_->Put(kube::kSandboxes, sandbox);
+    caches_.Feed("sandboxes", {"agents", "box"}, &sandbox);
+  }
+
+  base::Status Pass(const std::string& name) { return controller_.Reconcile({"agents", name}); }
+  Json StatusOf(const kube::Resource& resource, const std::string& name) const {
+    return api::Member(server_->Find(resource, "agents", name).value_or(Json()), "status");
+  }
+  std::string PhaseOf(const kube::Resource& resource, const std::string& name) const {
+    return api::StringOr(StatusOf(resource, name), "phase");
+  }
+
+  // Some passes over each, then how many ended with that code.
   int Ended(int count, const std::string& code) {
     int ended = 0;
     for (int pass = 0; pass < 3; ++pass) {
@@ -166,6 +212,7 @@ class CrowdTest : public ::testing::Test {
   kube::EventRecorder events_{api_, "test", "test"};
   sandgate::testing::FakeAudit audit_;
   kube::WorkQueue queue_;
+  EgressGrants egress_{{"sandgate-egress", ""}, api_, settings_, base::RealClock()};
   ExecutionController controller_{
       {settings_, base::RealClock(), caches_, cluster_, runners_.runners, events_, audit_,
        [this](const std::string&) {
@@ -173,11 +220,14 @@ class CrowdTest : public ::testing::Test {
        },
        [] {
          return GuardView{GuardView::State::kIntact, ""};
-       }},
+       },
+       egress_},
       queue_,
       {[](const api::Execution&, const api::ExecutionStatus&) {},
        [](api::ApprovalPhase, std::chrono::seconds) {}}};
 };
+
+using CrowdTest = ControllerTest;
 
 TEST_F(CrowdTest, TheQueueTakesWhatItMayAndRefusesTheRest) {
   for (int i = 0; i < 40; ++i) Create("run-" + std::to_string(i));
@@ -188,6 +238,67 @@ TEST_F(CrowdTest, ARequesterHasSoManyQuestionsOpenAndNoMore) {
   policy_ = policy::Policy::Default();
   for (int i = 0; i < 25; ++i) Create("run-" + std::to_string(i));
   EXPECT_EQ(Ended(25, "TooManyOpenApprovals"), 25 - 20);
+}
+
+class NetworkedTest : public ControllerTest {
+ protected:
+  void SetUp() override {
+    ControllerTest::SetUp();
+    MakeReady({"a.example", "*.b.example"});
+    runners_.client->answer = [](const http::Request&) -> base::Result<http::Response> {
+      return base::Status(base::Code::kUnavailable, "no runner");
+    };
+  }
+  void PutService() {
+    server_->Put(kube::kServices,
+                 {{"metadata", {{"namespace", settings_.ns}, {"name", "sandgate-egress"}}},
+                  {"spec", {{"clusterIP", "10.96.0.7"}}}});
+  }
+  std::vector<Json> Starts() const {
+    std::vector<Json> bodies;
+    for (const ScriptedClient::Asked& asked : runners_.client->asked) {
+      if (asked.method == "POST") bodies.push_back(*api::ParseJson(asked.body));
+    }
+    return bodies;
+  }
+};
+
+TEST_F(NetworkedTest, StartsWithItsNetwork) {
+  PutService();
+  Create("run", "print(1)", {{"enabled", true}, {"allowedDomains", {"X.b.example"}}});
+  Create("plain");
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Pass("run").ok());
+  ASSERT_EQ(Starts().size(), 1u);
+  const Json network = Starts()[0]["network"];
+  EXPECT_EQ(network["proxy"], "10.96.0.7:8443");
+  EXPECT_EQ(network["domains"], Json::array({"x.b.example"}));
+  const Json admission = StatusOf(kube::kExecutions, "run")["admission"];
+  EXPECT_EQ(admission["domains"], network["domains"]);
+  const std::string grant = network["grant"];
+  bool named = false;
+  for (const audit::Record& record : audit_.records()) {
+    EXPECT_EQ(record.fields.dump().find(grant), std::string::npos) << record.event;
+    named |= record.event == "execution.start" && record.fields["domains"] == network["domains"];
+  }
+  EXPECT_TRUE(named);
+  for (const Json& object : server_->All(kube::kExecutions)) {
+    EXPECT_EQ(object.dump().find(grant), std::string::npos) << "a grant is stored nowhere";
+  }
+}
+
+TEST_F(NetworkedTest, WithoutAWayOutItIsRefusedAndOthersRun) {
+  Create("run", "print(1)", {{"enabled", true}, {"allowedDomains", {"a.example"}}});
+  Create("plain");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(Pass("run").ok());
+    EXPECT_TRUE(Pass("plain").ok());
+  }
+  const Json status = StatusOf(kube::kExecutions, "run");
+  EXPECT_EQ(status["error"]["code"], "NetworkUnavailable");
+  EXPECT_NE(status["error"]["message"].get<std::string>().find("egress.enabled"),
+            std::string::npos);
+  ASSERT_EQ(Starts().size(), 1u);
+  EXPECT_FALSE(Starts()[0].contains("network"));
 }
 
 }  // namespace

@@ -85,17 +85,6 @@ TEST(BeginTest, RefusesBeforeAHumanIsAsked) {
       {"Failed SandboxNotYours", [](Moment* m) { m->execution.spec.requester.uid = "reborn"; }},
       {"Failed InvalidTimeout", [](Moment* m) { m->execution.spec.timeout_seconds = 86'400; }},
       {"Failed NetworkNotAllowed", [](Moment* m) { m->execution.spec.network_enabled = true; }},
-      {"Failed NetworkUnavailable",
-       [](Moment* m) {
-         m->execution.spec.network_enabled = true;
-         m->sandbox.status.effective->network_enabled = true;
-       }},
-      {"Failed NetworkNotAllowed",
-       [](Moment* m) {
-         m->execution.spec.network_enabled = true;
-         m->sandbox.status.effective->network_enabled = true;
-         m->execution.spec.allowed_domains = {"example.com"};
-       }},
       {"Failed TooManyExecutions", [](Moment* m) { m->load.active_in_namespace = 501; }},
       {"Failed QueueFull", [](Moment* m) { m->load.queued_in_sandbox = 32; }},
       {"Failed TooManyOpenApprovals", [](Moment* m) { m->load.open_approvals = 20; }},

@@ -7,7 +7,6 @@
 #include <string>
 #include <variant>
 
-#include "libs/api/spec_hash.h"
 #include "operator/approval_logic.h"
 #include "operator/execution_logic.h"
 
@@ -41,6 +40,7 @@ struct Moment {
   RunView run;
   GuardView guard{GuardView::State::kIntact, ""};
   base::Status audit;
+  EgressView egress{EgressView::State::kReady, ""};
   Load load;
   std::optional<Refusal> policy_refused;
   Settings settings;
@@ -67,11 +67,24 @@ struct Moment {
     sandbox.status.pod_uid = "pod-uid";
     sandbox.status.pod_ip = "10.0.0.9";
     sandbox.status.runner_boot_id = "boot";
-    sandbox.status.effective = *policy::Effective(policy->sandbox(), sandbox.spec);
+    sandbox.status.effective = *EffectiveLimits(policy->sandbox(), sandbox.spec);
+  }
+
+  // The Sandbox may grant these, and the Execution asks for those.
+  void WantNetwork(const std::vector<std::string>& ceiling,
+                   const std::vector<std::string>& domains) {
+    sandbox.spec.network_enabled = execution.spec.network_enabled = true;
+    sandbox.spec.allowed_domains = ceiling;
+    execution.spec.allowed_domains = domains;
+    MakeReady();
+  }
+
+  std::vector<std::string> Domains() const {
+    return DomainsFor(execution.spec, *sandbox.status.effective, policy->sandbox()).domains;
   }
 
   std::string Hash() const {
-    return api::SpecHash(execution, sandbox.meta.uid, *sandbox.status.effective,
+    return AdmissionHash(execution, sandbox, *sandbox.status.effective, Domains(),
                          policy->revision());
   }
 
@@ -98,7 +111,7 @@ struct Moment {
   }
 
   void Admit() {
-    execution.status.admission = api::Admission{Hash(), policy->revision(), "Auto"};
+    execution.status.admission = api::Admission{Hash(), policy->revision(), "Auto", Domains()};
     execution.status.phase = api::ExecutionPhase::kAdmitted;
   }
 
@@ -130,6 +143,7 @@ struct Moment {
                                  .run = run,
                                  .guard = guard,
                                  .audit = audit,
+                                 .egress = egress,
                                  .load = load,
                                  .policy_refused = policy_refused,
                                  .new_run_id = "new-run"};

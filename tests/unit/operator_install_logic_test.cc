@@ -40,6 +40,7 @@ TEST(InstallTest, RefusesBeforeAHumanIsAsked) {
   for (const Row& row : rows) {
     Moment m;
     m.policy = LoadPolicy(kRegistries);
+    m.egress = {EgressView::State::kOff, "no egress proxy"};
     m.execution.spec.operation = api::Operation::kInstallPackage;
     m.execution.spec.code.clear();
     m.execution.spec.package = row.package;

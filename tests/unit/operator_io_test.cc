@@ -27,6 +27,7 @@ using sandgate::testing::Call;
 using sandgate::testing::FakeTransport;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const base::Time kNow = *base::ParseTime("2030-01-01T00:00:00Z");
 constexpr std::chrono::hours kDay{24};
@@ -342,6 +343,8 @@ TEST(OperatorOptions, Defaults) {
   EXPECT_EQ(options.health.port, 8081);
   EXPECT_EQ(options.audit_file, "");
   EXPECT_FALSE(options.probe_listen) << "and then nothing demands isolation";
+  EXPECT_EQ(options.egress_service, "") << "no way out unless it is named";
+  EXPECT_EQ(options.ca_bundle, "");
   EXPECT_FALSE(options.pod_name.empty());
 }
 
@@ -351,9 +354,10 @@ TEST(OperatorOptions, FlagsStandAboveTheEnvironment) {
     if (name == "SANDGATE_RUNNER_PULL_POLICY") return "Never";
     return name == "POD_NAMESPACE" || name == "POD_NAME" ? "from-" + name : "value";
   };
-  const auto parsed = ParseOptions(
-      {"--namespace", "mine", "--gateway-host=b", "--gateway-host", "c", "--health=[::1]:99"},
-      environment);
+  const auto parsed =
+      ParseOptions({"--namespace", "mine", "--gateway-host=b", "--gateway-host", "c",
+                    "--health=[::1]:99", "--egress-service=way-out", "--ca-bundle", "/ca.crt"},
+                   environment);
   ASSERT_TRUE(std::holds_alternative<Options>(parsed)) << std::get<std::string>(parsed);
   const Options& options = std::get<Options>(parsed);
   EXPECT_EQ(options.ns, "mine");
@@ -362,6 +366,8 @@ TEST(OperatorOptions, FlagsStandAboveTheEnvironment) {
   EXPECT_EQ(options.admission, "value");
   EXPECT_EQ(options.pull_policy, "Never");
   EXPECT_EQ(options.health.host, "::1");
+  EXPECT_EQ(options.egress_service, "way-out");
+  EXPECT_EQ(options.ca_bundle, "/ca.crt");
   EXPECT_THAT(options.gateway_hosts, ElementsAre("a.example.com", "10.0.0.1", "b", "c"));
 }
 
@@ -392,6 +398,10 @@ TEST(OperatorOptions, ProblemsAreNamed) {
       {{"--probe-listen", "8082", "--probe-address", "10.0.0.9"}, "--probe-listen must be"},
       {{"--probe-listen", "0.0.0.0:8082"}, "--probe-listen needs --probe-address"},
       {{"--probe-address", ""}, "--probe-address needs a value"},
+      {{"--egress-service", "../secrets/x"}, "--egress-service must be a Service's name"},
+      {{"--egress-service", "UPPER"}, "--egress-service must be a Service's name"},
+      {{"--egress-service", "ends-"}, "--egress-service must be a Service's name"},
+      {{"--egress-service", std::string(64, 'a')}, "--egress-service must be a Service's name"},
   };
   for (const auto& row : rows) {
     const auto parsed = ParseOptions(row.arguments, NoEnvironment);
@@ -399,6 +409,8 @@ TEST(OperatorOptions, ProblemsAreNamed) {
     EXPECT_THAT(std::get<std::string>(parsed), HasSubstr(row.problem));
   }
   EXPECT_TRUE(std::get<Options>(ParseOptions({"--help", "--x"}, NoEnvironment)).help);
+  const auto none = ParseOptions({"--egress-service=", "--ca-bundle="}, NoEnvironment);
+  EXPECT_EQ(std::get<Options>(none).egress_service, "") << "what a chart writes that has none";
   EXPECT_TRUE(std::get<Options>(ParseOptions({"--version"}, NoEnvironment)).version);
 }
 
@@ -414,6 +426,9 @@ TEST(OperatorMetrics, Text) {
   metrics.SetAudit(false, 5);
   metrics.SetPendingApprovals(3);
   metrics.SetGuardIntact(true);
+  metrics.CountGrant();
+  EXPECT_THAT(metrics.Text(), Not(HasSubstr("signing_key_age_seconds "))) << "no key, no age";
+  metrics.SetEgress(true, std::chrono::hours(1));
   metrics.SetQueueDepth("sandbox", 7);
   const std::string text = metrics.Text();
   for (const char* line :
@@ -425,7 +440,9 @@ TEST(OperatorMetrics, Text) {
         "sandgate_executions_total{operation=\"Execute\",outcome=\"Failed\",risk=\"none\"} 1",
         "sandgate_approval_decisions_total{verdict=\"Approved\"} 0", "sandgate_audit_healthy 0",
         "sandgate_audit_failures_total 5", "sandgate_pending_approvals 3",
-        "sandgate_guard_intact 1", "sandgate_policy_healthy 0", "sandgate_leader 0",
+        "sandgate_egress_grants_total 1", "sandgate_egress_ready 1",
+        "sandgate_egress_signing_key_age_seconds 3600", "sandgate_guard_intact 1",
+        "sandgate_policy_healthy 0", "sandgate_leader 0",
         "sandgate_queue_depth{controller=\"sandbox\"} 7"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }

@@ -131,7 +131,7 @@ TEST(NetworkPolicyTest, InFromTheOperatorOutToNowhere) {
   const Json& networked = policies[1]["spec"];
   EXPECT_EQ(networked["policyTypes"], Json::array({"Egress"}));
   EXPECT_EQ(networked["podSelector"]["matchLabels"]["sandgate.dev/network"], "enabled");
-  EXPECT_EQ(networked["egress"][0]["ports"][0]["port"], 8444);
+  EXPECT_EQ(networked["egress"][0]["ports"][0]["port"], 8443);
 }
 
 TEST(CompareTest, OneMoreMemberIsADifferenceUnlessTheServerFillsItIn) {

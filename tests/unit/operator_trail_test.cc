@@ -23,6 +23,7 @@ class TrailTest : public ::testing::Test {
                                  .run = m_.run,
                                  .guard = m_.guard,
                                  .audit = audit_.Health(),
+                                 .egress = m_.egress,
                                  .load = m_.load,
                                  .policy_refused = std::nullopt,
                                  .new_run_id = "new-run"};

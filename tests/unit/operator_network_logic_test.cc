@@ -1,0 +1,547 @@
+// The network of a run: which domains it gets, what refuses it, what it waits for.
+#include <gmock/gmock.h>
+
+#include "operator/approval_request.h"
+#include "operator/network_logic.h"
+#include "tests/unit/operator_fixture.h"
+
+namespace sandgate::op {
+namespace {
+
+using api::ExecutionPhase;
+using Names = std::vector<std::string>;
+using Stage = RunView::Stage;
+using State = EgressView::State;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A run that wants network and may have it, under a policy that asks nobody.
+Moment Networked(const Names& ceiling = {"example.com"}, const Names& domains = {"example.com"}) {
+  Moment m;
+  m.policy = AutoPolicy();
+  m.WantNetwork(ceiling, domains);
+  return m;
+}
+
+void SetIsolated(Moment* m, const char* status, const char* message = "") {
+  api::SetCondition(&m->sandbox.status.conditions,
+                    {kNetworkIsolatedCondition, status, "Probe", message, std::nullopt}, kStart);
+}
+
+TEST(NetworkDomainsTest, WhatARunGets) {
+  const struct {
+    Names ceiling, asked, granted;
+    const char* refused = "";
+    const char* says = "";
+  } rows[] = {
+      {{"example.com"}, {"example.com"}, {"example.com"}},
+      {{"a.example", "b.example"}, {"b.example"}, {"b.example"}},
+      {{"a.example", "b.example"}, {}, {"a.example", "b.example"}},
+      {{"*.example.com"}, {"files.example.com"}, {"files.example.com"}},
+      {{"*.example.com"}, {"*.example.com"}, {"*.example.com"}},
+      // In another spelling it is the same name.
+      {{"example.com"}, {"EXAMPLE.com."}, {"example.com"}},
+      {{"example.com"}, {"example.com", "Example.COM"}, {"example.com"}},
+      {{"xn--bcher-kva.example"},
+       {"b\xC3\xBC"
+        "cher.example"},
+       {"xn--bcher-kva.example"}},
+      {{"*.example.com"}, {"*.EXAMPLE.com"}, {"*.example.com"}},
+      // A wildcard covers one label, and no other wildcard.
+      {{"*.example.com"},
+       {"example.com"},
+       {},
+       "NetworkNotAllowed",
+       "The domain example.com is not"},
+      {{"*.example.com"}, {"a.b.example.com"}, {}, "NetworkNotAllowed", "a.b.example.com is not"},
+      {{"*.example.com"}, {"*.a.example.com"}, {}, "NetworkNotAllowed", "*.a.example.com is not"},
+      {{"files.example.com"}, {"*.example.com"}, {}, "NetworkNotAllowed", "*.example.com is not"},
+      {{"a.example"}, {"a.example", "b.example"}, {}, "NetworkNotAllowed", "b.example is not"},
+      {{"example.com"}, {"example.com.evil.example"}, {}, "NetworkNotAllowed", "is not among"},
+      {{}, {"example.com"}, {}, "NetworkNotAllowed", "is not among the Sandbox's"},
+      {{}, {}, {}, "NetworkNotAllowed", "say in allowedDomains"},
+      // No domains at all: the entry is named, and what is wrong with it.
+      {{"a.example"},
+       {"a.example", "10.0.0.1"},
+       {},
+       "InvalidDomain",
+       "spec.network.allowedDomains[1] \"10.0.0.1\""},
+      {{"a.example"}, {"0x7f.1"}, {}, "InvalidDomain", "allowedDomains[0] \"0x7f.1\""},
+      {{"a.example"}, {"::1"}, {}, "InvalidDomain", "allowedDomains[0]"},
+      {{"a.example"}, {"https://a.example/"}, {}, "InvalidDomain", "allowedDomains[0]"},
+      {{"a.example"}, {"*"}, {}, "InvalidDomain", "whole first label"},
+      {{"a.example"}, {"a.*.example"}, {}, "InvalidDomain", "whole first label"},
+      {{"a.example"}, {"*.com"}, {}, "InvalidDomain", "public suffix"},
+      {{"a.example"}, {"*.co.uk"}, {}, "InvalidDomain", "public suffix"},
+      {{"a.example"}, {"localhost"}, {}, "InvalidDomain", "allowedDomains[0] \"localhost\""},
+      {{"a.example"}, {""}, {}, "InvalidDomain", "allowedDomains[0]"},
+      {{"a.example"}, {std::string("a.example\0.evil", 15)}, {}, "InvalidDomain", "character"},
+  };
+  for (const auto& row : rows) {
+    Moment m;
+    m.sandbox.status.effective->network_enabled = true;
+    m.sandbox.status.effective->allowed_domains = row.ceiling;
+    m.execution.spec.network_enabled = true;
+    m.execution.spec.allowed_domains = row.asked;
+    const RunDomains run =
+        DomainsFor(m.execution.spec, *m.sandbox.status.effective, m.policy->sandbox());
+    const std::string name = row.asked.empty() ? "(none)" : row.asked.back();
+    EXPECT_EQ(run.domains, row.granted) << name;
+    ASSERT_EQ(run.refused ? run.refused->code : std::string(), row.refused) << name;
+    if (run.refused) {
+      EXPECT_THAT(run.refused->message, HasSubstr(row.says)) << name;
+    }
+  }
+}
+
+TEST(NetworkDomainsTest, WithoutNetworkThereIsNothingToGrant) {
+  Moment m;
+  m.sandbox.status.effective->allowed_domains = {"a.example"};
+  const auto domains = [&] {
+    return DomainsFor(m.execution.spec, *m.sandbox.status.effective, m.policy->sandbox());
+  };
+  EXPECT_TRUE(domains().domains.empty());
+  EXPECT_FALSE(domains().refused);
+  m.execution.spec.network_enabled = true;
+  EXPECT_STREQ(domains().refused->code, "NetworkNotAllowed") << "the Sandbox has none";
+  m.sandbox.status.effective->network_enabled = true;
+  EXPECT_THAT(domains().domains, ElementsAre("a.example"));
+  m.execution.spec.operation = api::Operation::kReadFile;
+  EXPECT_STREQ(domains().refused->code, "NetworkNotAllowed");
+}
+
+TEST(NetworkDomainsTest, AnInstallGetsThePolicysHosts) {
+  const struct {
+    const char* hosts;
+    Names granted;
+    const char* refused = "";
+    const char* says = "";
+  } rows[] = {
+      {"[Index.Example, files.example, index.example]", {"index.example", "files.example"}},
+      {"[mirror]", {}, "RegistryInvalid", "\"mirror\""},
+      {"[10.0.0.1]", {}, "RegistryInvalid", "\"10.0.0.1\""},
+      {"[]", {}, "RegistryNotConfigured", "names no host"},
+  };
+  for (const auto& row : rows) {
+    Moment m;
+    m.policy =
+        LoadPolicy(std::string("security: {sandbox: {network: {allowed_registries: {pypi: ") +
+                   row.hosts + "}}}}");
+    m.execution.spec.operation = api::Operation::kInstallPackage;
+    m.execution.spec.allowed_domains = {"elsewhere.example"};
+    m.sandbox.status.effective->network_enabled = true;
+    const RunDomains run =
+        DomainsFor(m.execution.spec, *m.sandbox.status.effective, m.policy->sandbox());
+    EXPECT_EQ(run.domains, row.granted) << row.hosts;
+    ASSERT_EQ(run.refused ? run.refused->code : std::string(), row.refused) << row.hosts;
+    if (run.refused) {
+      EXPECT_THAT(run.refused->message, HasSubstr(row.says));
+    }
+  }
+}
+
+TEST(NetworkDomainsTest, NoRunOutlivesTheLongestGrant) {
+  Moment m = Networked();
+  m.execution.spec.timeout_seconds = 86'400;
+  const RunDomains run =
+      DomainsFor(m.execution.spec, *m.sandbox.status.effective, m.policy->sandbox());
+  ASSERT_TRUE(run.refused);
+  EXPECT_STREQ(run.refused->code, "InvalidTimeout");
+  EXPECT_THAT(run.refused->message, HasSubstr("86340 s"));
+}
+
+TEST(NetworkDomainsTest, ASandboxHasThemInNormalForm) {
+  api::SandboxSpec spec;
+  spec.language = api::Language::kPython;
+  spec.network_enabled = true;
+  spec.allowed_domains = {"EXAMPLE.com.",
+                          "b\xC3\xBC"
+                          "cher.example",
+                          "example.com"};
+  const auto limits = EffectiveLimits(policy::Policy::Default()->sandbox(), spec);
+  ASSERT_TRUE(limits.ok()) << limits.status().message();
+  EXPECT_THAT(limits->allowed_domains, ElementsAre("example.com", "xn--bcher-kva.example"));
+  spec.allowed_domains = {"example.com", "*.com"};
+  const auto bad = EffectiveLimits(policy::Policy::Default()->sandbox(), spec);
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.status().message(), HasSubstr("spec.network.allowedDomains[1] \"*.com\""));
+}
+
+TEST(NetworkDomainsTest, ASandboxWithABadOneFailsAtOnce) {
+  Moment m;
+  m.sandbox.status = {};
+  m.sandbox.spec.network_enabled = true;
+  m.sandbox.spec.allowed_domains = {"127.0.0.1"};
+  SandboxObserved seen;
+  seen.sandbox = &m.sandbox;
+  seen.isolated = true;
+  const SandboxPlan plan = ReconcileSandbox(seen, *m.policy, m.settings, At(1));
+  const auto* write = std::get_if<WriteSandboxStatus>(&plan.action);
+  ASSERT_NE(write, nullptr);
+  EXPECT_EQ(write->status.phase, api::SandboxPhase::kFailed);
+  const api::Condition* ready = api::FindCondition(write->status.conditions, "Ready");
+  EXPECT_EQ(ready->reason, "InvalidSpec");
+  EXPECT_THAT(ready->message, HasSubstr("spec.network.allowedDomains[0] \"127.0.0.1\""));
+}
+
+TEST(NetworkBeginTest, WhatRefusesItBeforeAnybodyIsAsked) {
+  const struct {
+    const char* ending;
+    const char* says;
+    void (*change)(Moment*);
+  } rows[] = {
+      {"Running", "", [](Moment*) {}},
+      {"Failed InvalidDomain", "allowedDomains[0] \"10.0.0.1\"",
+       [](Moment* m) { m->execution.spec.allowed_domains = {"10.0.0.1"}; }},
+      {"Failed NetworkNotAllowed", "other.example",
+       [](Moment* m) { m->execution.spec.allowed_domains = {"other.example"}; }},
+      {"Failed NetworkUnavailable", "set egress.enabled",
+       [](Moment* m) {
+         m->egress = {State::kOff, "set egress.enabled"};
+       }},
+      {"Failed NetworkUnavailable", "Service is gone",
+       [](Moment* m) {
+         m->egress = {State::kBroken, "the Service is gone"};
+       }},
+      {"Failed NetworkNotIsolated", "not enforced for this Sandbox",
+       [](Moment* m) { SetIsolated(m, "False"); }},
+      {"Failed NetworkNotIsolated", "a probe got through",
+       [](Moment* m) { SetIsolated(m, "False", "a probe got through"); }},
+      {"Running", "", [](Moment* m) { SetIsolated(m, "Unknown"); }},
+      {"Running", "", [](Moment* m) { SetIsolated(m, "True"); }},
+  };
+  for (const auto& row : rows) {
+    for (const bool asks : {false, true}) {
+      Moment m = Networked();
+      if (asks) m.policy = policy::Policy::Default();
+      row.change(&m);
+      if (asks && std::string(row.ending) == "Running") {
+        EXPECT_TRUE(m.Plans<CreateApproval>());
+        continue;
+      }
+      const api::ExecutionStatus status = m.Status();
+      EXPECT_EQ(Ending(status), row.ending);
+      if (status.error) {
+        EXPECT_THAT(status.error->message, HasSubstr(row.says));
+      }
+      EXPECT_TRUE(status.risk) << "what it would have been is said all the same";
+    }
+  }
+}
+
+TEST(NetworkBeginTest, RunsWithoutNetworkGoOnWhateverIsBroken) {
+  for (const State state : {State::kOff, State::kBroken, State::kNotYet}) {
+    Moment m;
+    m.policy = AutoPolicy();
+    m.egress = {state, "broken"};
+    m.settings.require_isolation = true;
+    SetIsolated(&m, "False");
+    EXPECT_EQ(Ending(m.Status()), "Running");
+  }
+}
+
+TEST(NetworkBeginTest, WhatIsThereSoonIsWaitedFor) {
+  for (const bool asks : {false, true}) {
+    Moment m = Networked();
+    if (asks) m.policy = policy::Policy::Default();
+    m.egress = {State::kNotYet, "the key is new"};
+    const api::ExecutionStatus waits = m.Status();
+    EXPECT_EQ(Ending(waits), "Pending");
+    const api::Condition* ready = api::FindCondition(waits.conditions, kNetworkReadyCondition);
+    ASSERT_NE(ready, nullptr);
+    EXPECT_EQ(ready->reason, "NetworkUnavailable");
+    EXPECT_EQ(ready->message, "the key is new");
+    m.execution.status = waits;
+    EXPECT_TRUE(m.Plans<Wait>(2)) << "and nothing is written again";
+    EXPECT_EQ(m.Plan(2).again_at, At(4));
+    EXPECT_TRUE(m.Plans<Wait>(60));
+    EXPECT_EQ(Ending(m.Status(61)), "Failed NetworkUnavailable");
+    m.egress = {State::kReady, ""};
+    if (asks) {
+      EXPECT_TRUE(m.Plans<CreateApproval>(5));
+      continue;
+    }
+    const api::ExecutionStatus runs = m.Status(5);
+    EXPECT_EQ(Ending(runs), "Running");
+    EXPECT_EQ(api::FindCondition(runs.conditions, kNetworkReadyCondition)->status, "True");
+  }
+}
+
+// What approvers are shown, and what they are bound to.
+TEST(NetworkApprovalTest, TheApproverSeesWhatIsGranted) {
+  Moment m;
+  m.WantNetwork({"a.example", "*.b.example"}, {});
+  const ExecutionPlan plan = m.Plan();
+  const auto* create = std::get_if<CreateApproval>(&plan.action);
+  ASSERT_NE(create, nullptr);
+  const api::ApprovalSummary& summary = create->request.summary;
+  EXPECT_THAT(summary.domains, ElementsAre("a.example", "*.b.example"));
+  EXPECT_THAT(summary.text, HasSubstr("with network to a.example, *.b.example. Risk CRITICAL"));
+  EXPECT_THAT(summary.text, HasSubstr("Network stays a way out for data"));
+  EXPECT_THAT(summary.text, HasSubstr("earlier runs left"));
+  EXPECT_EQ(summary.text.find('\n'), std::string::npos);
+}
+
+TEST(NetworkApprovalTest, ALongListIsCountedInTheText) {
+  Names many;
+  for (int i = 0; i < 64; ++i) many.push_back("host-" + std::to_string(i) + ".example.com");
+  Moment m;
+  m.WantNetwork(many, {});
+  const ExecutionPlan plan = m.Plan();
+  const auto* create = std::get_if<CreateApproval>(&plan.action);
+  ASSERT_NE(create, nullptr);
+  EXPECT_EQ(create->request.summary.domains, many);
+  EXPECT_THAT(create->request.summary.text, HasSubstr("host-0.example.com, host-1.example.com"));
+  EXPECT_THAT(create->request.summary.text, HasSubstr(" more. Risk"));
+}
+
+TEST(NetworkApprovalTest, WithoutNetworkNothingStaysPossible) {
+  Moment m;
+  const ExecutionPlan plan = m.Plan();
+  const auto* create = std::get_if<CreateApproval>(&plan.action);
+  ASSERT_NE(create, nullptr);
+  EXPECT_TRUE(create->request.summary.domains.empty());
+  EXPECT_THAT(create->request.summary.text, HasSubstr("without network"));
+  EXPECT_THAT(create->request.summary.text, Not(HasSubstr("way out")));
+}
+
+TEST(NetworkApprovalTest, AnInstallShowsThePolicysHosts) {
+  Moment m;
+  m.policy =
+      LoadPolicy("security: {sandbox: {network: {allowed_registries: {pypi: [index.example]}}}}");
+  m.execution.spec.operation = api::Operation::kInstallPackage;
+  m.execution.spec.code.clear();
+  m.execution.spec.package = "requests";
+  m.sandbox.status.effective->network_enabled = true;
+  const ExecutionPlan plan = m.Plan();
+  const auto* create = std::get_if<CreateApproval>(&plan.action);
+  ASSERT_NE(create, nullptr);
+  EXPECT_THAT(create->request.summary.domains, ElementsAre("index.example"));
+  EXPECT_THAT(create->request.summary.text, HasSubstr("with network to index.example."));
+  EXPECT_EQ(create->request.spec_hash, m.Hash());
+}
+
+TEST(NetworkApprovalTest, TheHashCoversWhatIsGranted) {
+  const auto hash = [](const Names& ceiling, const Names& domains) {
+    Moment m;
+    m.WantNetwork(ceiling, domains);
+    return m.Hash();
+  };
+  const std::string all = hash({"a.example", "b.example"}, {"a.example", "b.example"});
+  EXPECT_NE(hash({"a.example", "b.example"}, {"a.example"}), all);
+  EXPECT_NE(hash({"a.example", "c.example"}, {}), hash({"a.example", "b.example"}, {}));
+  // The policy's hosts of an install.
+  Moment m;
+  m.execution.spec.operation = api::Operation::kInstallPackage;
+  m.sandbox.status.effective->network_enabled = true;
+  const auto install = [&](const Names& hosts) {
+    return AdmissionHash(m.execution, m.sandbox, *m.sandbox.status.effective, hosts, "rev");
+  };
+  EXPECT_NE(install({"index.example"}), install({"index.example", "other.example"}));
+}
+
+TEST(NetworkApprovalTest, ItIsVoidWhenTheSandboxGrantsLess) {
+  Moment m;
+  m.WantNetwork({"a.example", "b.example"}, {});
+  m.Ask();
+  m.sandbox.status.effective->allowed_domains = {"a.example"};
+  EXPECT_EQ(m.Settled(), "Denied");
+  m.sandbox.status.effective->allowed_domains = {};
+  EXPECT_EQ(m.Settled(), "Denied");
+}
+
+// A condition about the domains is held against those that the run would get.
+TEST(NetworkApprovalTest, ThePolicyJudgesWhatIsGranted) {
+  Moment m = Networked({"internal.example", "a.example"}, {});
+  m.policy = LoadPolicy(
+      "security: {hitl: {default_rules: false, rules: [{tools: [code_execute], risk: LOW},"
+      " {tools: [code_execute], risk: CRITICAL,"
+      "  conditions: [{param: allowed_domains, matches: '^internal[.]'}]}]}}");
+  const ExecutionPlan plan = m.Plan();
+  ASSERT_TRUE(std::holds_alternative<CreateApproval>(plan.action)) << "though it names none";
+  m.execution.spec.allowed_domains = {"A.EXAMPLE"};
+  EXPECT_EQ(Ending(m.Status()), "Running");
+  m.execution.spec.allowed_domains = {"INTERNAL.example."};
+  EXPECT_TRUE(m.Plans<CreateApproval>()) << "in any spelling";
+}
+
+TEST(NetworkAdmitTest, TheAdmissionSaysWhatIsGranted) {
+  Moment m = Networked({"a.example", "b.example"}, {"B.example"});
+  const api::ExecutionStatus status = m.Status();
+  ASSERT_TRUE(status.admission);
+  EXPECT_THAT(status.admission->domains, ElementsAre("b.example"));
+  EXPECT_EQ(status.admission->spec_hash, m.Hash());
+}
+
+TEST(NetworkAdmitTest, NothingIsClaimedWhileTheNetworkIsMissing) {
+  const struct {
+    const char* what;
+    void (*change)(Moment*);
+  } rows[] = {
+      {"NetworkUnavailable",
+       [](Moment* m) {
+         m->egress = {State::kNotYet, "soon"};
+       }},
+      {"NetworkUnavailable",
+       [](Moment* m) {
+         m->egress = {State::kBroken, "gone"};
+       }},
+      {"NetworkNotIsolated", [](Moment* m) { m->settings.require_isolation = true; }},
+      {"NetworkNotIsolated",
+       [](Moment* m) {
+         m->settings.require_isolation = true;
+         SetIsolated(m, "Unknown");
+       }},
+  };
+  for (const auto& row : rows) {
+    Moment approved = Networked();
+    approved.Ask();
+    approved.approval.phase = api::ApprovalPhase::kApproved;
+    approved.Decide(api::Verdict::kApproved);
+    row.change(&approved);
+    const api::ExecutionStatus admitted = approved.Status();
+    EXPECT_EQ(Ending(admitted), "Admitted") << row.what;
+    EXPECT_FALSE(admitted.claim);
+
+    Moment m = Networked();
+    m.Admit();
+    row.change(&m);
+    const api::ExecutionStatus waits = m.Status(5);
+    EXPECT_EQ(Ending(waits), "Admitted");
+    m.execution.status = waits;
+    EXPECT_TRUE(m.Plans<Wait>(64));
+    EXPECT_EQ(Ending(m.Status(65)), std::string("Failed ") + row.what);
+    m.egress = {State::kReady, ""};
+    SetIsolated(&m, "True");
+    EXPECT_EQ(Ending(m.Status(64)), "Running");
+  }
+}
+
+TEST(NetworkAdmitTest, WhatIsForbiddenMeanwhileEndsIt) {
+  Moment m = Networked();
+  m.Admit();
+  SetIsolated(&m, "False");
+  EXPECT_EQ(Ending(m.Status()), "Failed NetworkNotIsolated");
+  m = Networked();
+  m.Admit();
+  m.egress = {State::kOff, "none"};
+  EXPECT_EQ(Ending(m.Status()), "Failed NetworkUnavailable");
+  m = Networked({"a.example"}, {});
+  m.Admit();
+  m.sandbox.status.effective->allowed_domains = {"b.example"};
+  EXPECT_EQ(Ending(m.Status()), "Failed AdmissionMismatch");
+}
+
+TEST(NetworkAdmitTest, OthersGoFirstAndItWaitsForItsTurnAlone) {
+  Moment m = Networked();
+  m.Admit();
+  m.load.busy = true;
+  m.egress = {State::kNotYet, "soon"};
+  EXPECT_TRUE(m.Plans<Wait>(1000)) << "it is not its turn, so nothing is missing yet";
+}
+
+// A run that was claimed. Its time is 30 s, and 2 s more until it is killed.
+TEST(NetworkStartTest, WithItsNetworkOrNotAtAll) {
+  const struct {
+    State state;
+    Stage stage;
+    int64_t second;
+    const char* plan;
+  } rows[] = {
+      {State::kReady, Stage::kUnknown, 1, "start"},
+      {State::kReady, Stage::kMissing, 1, "start"},
+      {State::kReady, Stage::kUnreachable, 1, "start"},
+      {State::kReady, Stage::kMissing, 31, "start"},
+      // It may have started: that is asked before anything is said about it.
+      {State::kNotYet, Stage::kUnknown, 1, "follow"},
+      {State::kBroken, Stage::kUnreachable, 1, "follow"},
+      {State::kOff, Stage::kUnknown, 1, "follow"},
+      {State::kReady, Stage::kUnknown, 32, "follow"},
+      // It has not.
+      {State::kNotYet, Stage::kMissing, 1, "Running"},
+      {State::kBroken, Stage::kMissing, 31, "Running"},
+      {State::kOff, Stage::kMissing, 1, "Failed NetworkUnavailable"},
+      {State::kNotYet, Stage::kMissing, 32, "Failed NetworkUnavailable"},
+      {State::kReady, Stage::kMissing, 32, "Failed NetworkUnavailable"},
+  };
+  for (const auto& row : rows) {
+    Moment m = Networked();
+    m.Claim();
+    m.egress = {row.state, row.state == State::kReady ? "" : "no way"};
+    m.run.stage = row.stage;
+    std::string plan = "start";
+    if (m.Plans<FollowRun>(row.second)) {
+      plan = "follow";
+    } else if (!m.Plans<StartRun>(row.second)) {
+      plan = Ending(m.Status(row.second));
+    }
+    EXPECT_EQ(plan, row.plan) << static_cast<int>(row.state) << " " << static_cast<int>(row.stage)
+                              << " " << row.second;
+  }
+}
+
+TEST(NetworkStartTest, WhatIsForbiddenMeanwhileDoesNotStart) {
+  Moment m = Networked();
+  m.Claim();
+  m.run.stage = Stage::kMissing;
+  SetIsolated(&m, "False");
+  EXPECT_EQ(Ending(m.Status()), "Failed NetworkNotIsolated");
+}
+
+TEST(NetworkStartTest, WhatWasAdmittedAndNothingElse) {
+  Moment m = Networked({"a.example", "b.example"}, {"a.example"});
+  m.Claim();
+  const auto admitted = Admit(m.execution, m.sandbox, m.policy->sandbox());
+  ASSERT_TRUE(admitted.ok()) << admitted.status().message();
+  EXPECT_THAT(admitted->domains(), ElementsAre("a.example"));
+  EXPECT_EQ(admitted->deadline(), At(32));
+  EXPECT_FALSE(admitted->request().network) << "whoever starts it adds the way out";
+  m.execution.status.admission->domains = {"a.example", "b.example"};
+  EXPECT_FALSE(Admit(m.execution, m.sandbox, m.policy->sandbox()).ok());
+  m.execution.status.admission->domains = {};
+  EXPECT_FALSE(Admit(m.execution, m.sandbox, m.policy->sandbox()).ok());
+
+  Moment other;
+  other.Claim();
+  other.execution.status.admission->domains = {"a.example"};
+  EXPECT_FALSE(Admit(other.execution, other.sandbox, other.policy->sandbox()).ok())
+      << "a run without network has no domains";
+}
+
+// A policy that changed while an install runs does not end it: an operator that comes back asks.
+TEST(NetworkStartTest, AnInstallThatRunsIsFollowedWhateverThePolicySays) {
+  Moment m;
+  m.policy = LoadPolicy(
+      "security: {sandbox: {network: {allowed_registries: {pypi: [index.example]}}}, hitl: "
+      "{default_rules: false, rules: [{tools: [code_install_package], risk: LOW}]}}");
+  m.execution.spec.operation = api::Operation::kInstallPackage;
+  m.execution.spec.code.clear();
+  m.execution.spec.package = "requests";
+  m.sandbox.status.effective->network_enabled = true;
+  m.Claim();
+  EXPECT_TRUE(m.Plans<StartRun>());
+  for (const char* hosts : {"[other.example]", "[]"}) {
+    m.policy = LoadPolicy(
+        std::string("security: {sandbox: {network: {allowed_registries: {pypi: ") + hosts +
+        "}}}, hitl: {default_rules: false, rules: [{tools: [code_install_package], risk: LOW}]}}");
+    m.run.stage = Stage::kUnknown;
+    EXPECT_TRUE(m.Plans<FollowRun>()) << hosts;
+    m.run.stage = Stage::kMissing;
+    EXPECT_EQ(m.Status().phase, ExecutionPhase::kFailed) << hosts;
+  }
+}
+
+TEST(NetworkIsolationTest, WhatTheConditionSays) {
+  Moment m;
+  EXPECT_EQ(IsolationOf(m.sandbox), Isolation::kUnknown);
+  SetIsolated(&m, "Unknown");
+  EXPECT_EQ(IsolationOf(m.sandbox), Isolation::kUnknown);
+  SetIsolated(&m, "False");
+  EXPECT_EQ(IsolationOf(m.sandbox), Isolation::kOpen);
+  SetIsolated(&m, "True");
+  EXPECT_EQ(IsolationOf(m.sandbox), Isolation::kEnforced);
+}
+
+}  // namespace
+}  // namespace sandgate::op
