@@ -284,6 +284,9 @@ Status ExecutionController::Read(const kube::Key& key, const ExecutionObserved& 
 
 Status ExecutionController::Write(const kube::Key& key, const api::Execution& execution,
                                   const api::ExecutionStatus& status) {
+  const bool moves = status.terminal() || status.phase == ExecutionPhase::kRunning;
+  // First: a write whose answer is lost may have been carried out all the same.
+  if (moves) histories_.Drop({execution.meta.ns, execution.spec.sandbox_name});
   const auto written =
       parts_.cluster.PatchStatus(kube::kExecutions, execution.meta, api::ToJson(status));
   if (!written.ok()) trail_.WriteFailed(key, execution, status, written.status());
@@ -294,10 +297,7 @@ Status ExecutionController::Write(const kube::Key& key, const api::Execution& ex
   if (!parsed.ok()) return parsed.status();
   parts_.caches.written_executions().Wrote(
       key, std::make_shared<const api::Execution>(std::move(parsed).value()));
-  if (status.terminal() || status.phase == ExecutionPhase::kRunning) {
-    histories_.Drop({execution.meta.ns, execution.spec.sandbox_name});
-    WakeSandboxMates(execution);
-  }
+  if (moves) WakeSandboxMates(execution);
   const std::string phase = status.phase ? api::PhaseName(*status.phase) : "";
   base::LogInfo("execution: new status", {{"execution", key.ToString()},
                                           {"phase", phase},

@@ -240,6 +240,35 @@ TEST_F(CrowdTest, ARequesterHasSoManyQuestionsOpenAndNoMore) {
   EXPECT_EQ(Ended(25, "TooManyOpenApprovals"), 25 - 20);
 }
 
+// A claim whose answer was lost was carried out: an approver who decides next is told of it.
+TEST_F(ControllerTest, ALostClaimIsKnownToWhoeverDecidesNext) {
+  policy_ = LoadPolicy(
+      "security: {hitl: {default_rules: false, rules: [{tools: [code_execute], risk: LOW},"
+      " {tools: [code_execute], risk: HIGH, timeout: 600, conditions: [{param: code, matches: "
+      "risky}]}]}}");
+  MakeReady();
+  Create("asks", "risky()");
+  for (int i = 0; i < 8 && PhaseOf(kube::kApprovals, "asks") != "Pending"; ++i) {
+    ASSERT_TRUE(Pass("asks").ok());
+  }
+  ASSERT_TRUE(Pass("asks").ok());  // what ran there is read, and remembered
+  server_->Put(kube::kApprovals,
+               {{"metadata", {{"namespace", "agents"}, {"name", "asks"}}},
+                {"spec", {{"decision", {{"verdict", "Approved"}, {"decidedBy", "boss"}}}}}});
+  Create("claims");
+  server_->fault = [](const sandgate::testing::Call& call) {
+    return call.IsWrite() ? sandgate::testing::Fault::kLostAnswer : sandgate::testing::Fault::kNone;
+  };
+  EXPECT_FALSE(Pass("claims").ok());
+  server_->fault = nullptr;
+  ASSERT_EQ(PhaseOf(kube::kExecutions, "claims"), "Running");
+  for (int i = 0; i < 3 && PhaseOf(kube::kApprovals, "asks") == "Pending"; ++i) {
+    ASSERT_TRUE(Pass("asks").ok());
+    if (StatusOf(kube::kApprovals, "asks").value("workspaceChanged", false)) return;
+  }
+  FAIL() << "approved, and nobody was told";
+}
+
 class NetworkedTest : public ControllerTest {
  protected:
   void SetUp() override {
