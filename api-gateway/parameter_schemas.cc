@@ -42,7 +42,9 @@ Json CodeExecuteSchema() {
   Json code = Text("Code to execute, at most 262144 bytes.");
   code["minLength"] = 1;
   Json domains = ListOf({{"type", "string"}, {"maxLength", 253}},
-                        "Domains the code may reach when network_enabled is true.");
+                        "Domains the code may reach over HTTPS when network_enabled is true; "
+                        "*.example.com stands for one label in front. Without any: those of the "
+                        "sandbox.");
   domains["maxItems"] = kMaxDomains;
   return Object({{"language", OneOf("Language of the code.", {"python", "javascript", "shell"})},
                  {"code", std::move(code)},

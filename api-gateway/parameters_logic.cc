@@ -3,9 +3,12 @@
 #include <algorithm>
 
 #include "api-gateway/tool_call.h"
+#include "libs/egress/domain_list.h"
 
 namespace sandgate::gateway {
 namespace {
+
+constexpr size_t kMaxDomainBytes = 253;  // of UTF-8, as the CRDs take it
 
 bool IsLowerAlnum(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -23,23 +26,6 @@ bool IsDnsLabel(std::string_view text, size_t max) {
   return std::all_of(text.begin(), text.end(), [](char c) { return IsLowerAlnum(c) || c == '-'; });
 }
 
-bool IsDomain(std::string_view text) {
-  if (text.size() > 253) return false;
-  if (text.starts_with("*.")) text.remove_prefix(2);
-  size_t labels = 0;
-  for (;;) {
-    const size_t dot = text.find('.');
-    const std::string_view label = text.substr(0, dot);
-    if (!IsDnsLabel(label, 63)) return false;
-    ++labels;
-    if (dot == std::string_view::npos) {
-      // The last label begins with a letter and has two characters: so no address is a domain.
-      return labels >= 2 && label.size() >= 2 && label[0] >= 'a' && label[0] <= 'z';
-    }
-    text.remove_prefix(dot + 1);
-  }
-}
-
 std::string ReadSandboxId(BodyReader* reader, bool required) {
   const std::string id = ReadText(reader, "sandbox_id", 253, required);
   if (!id.empty() && !IsDnsLabel(id, kMaxSandboxName)) {
@@ -47,6 +33,28 @@ std::string ReadSandboxId(BodyReader* reader, bool required) {
                  "must be a Sandbox's name: lower-case letters, digits and dashes, at most 52");
   }
   return id;
+}
+
+std::vector<std::string> ReadDomains(BodyReader* reader, const char* name) {
+  std::vector<std::string> domains;
+  const auto entries = reader->OptionalTexts(name, kMaxDomains, kMaxDomainBytes);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    auto domain = egress::NormalizeDomainEntry(entries[i]);
+    if (!domain.ok()) {
+      reader->Fail(std::string(name) + "[" + std::to_string(i) + "]",
+                   "must be a domain, for example files.example.com or *.example.com, with no "
+                   "scheme, port or path; this one " +
+                       domain.status().message());
+    } else if (std::find(domains.begin(), domains.end(), *domain) == domains.end()) {
+      domains.push_back(std::move(domain).value());
+    }
+  }
+  // What is wrong with them together.
+  if (reader->ok()) {
+    const auto all = egress::NormalizeDomainList(domains);
+    if (!all.ok()) reader->Fail(name, all.status().message());
+  }
+  return domains;
 }
 
 std::string ReadPath(BodyReader* reader, const char* name, bool required) {

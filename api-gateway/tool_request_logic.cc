@@ -20,20 +20,6 @@ api::Language ReadLanguage(BodyReader* reader) {
   return language.value_or(api::Language::kPython);
 }
 
-std::vector<std::string> ReadDomains(BodyReader* reader, bool network_enabled) {
-  std::vector<std::string> domains = reader->OptionalTexts("allowed_domains", kMaxDomains, 253);
-  for (size_t i = 0; i < domains.size(); ++i) {
-    if (IsDomain(domains[i])) continue;
-    reader->Fail("allowed_domains[" + std::to_string(i) + "]",
-                 "must be a domain in lower case, for example files.example.com or "
-                 "*.example.com; no scheme, port, path or address");
-  }
-  if (!domains.empty() && !network_enabled) {
-    reader->Fail("allowed_domains", "needs network_enabled: true");
-  }
-  return domains;
-}
-
 // *error gets the first mistake.
 SandboxLimits ReadLimits(const api::Json& json, std::optional<CallError>* error) {
   BodyReader reader(json, "limits.");
@@ -55,7 +41,10 @@ std::variant<ToolCall, CallError> ParseCodeExecute(const api::Json& json) {
   call.sandbox_id = ReadSandboxId(&reader, false);
   call.timeout = reader.OptionalInteger("timeout", 1, kMaxTimeoutSeconds);
   call.network_enabled = reader.OptionalBool("network_enabled");
-  call.allowed_domains = ReadDomains(&reader, call.network_enabled);
+  call.allowed_domains = ReadDomains(&reader, "allowed_domains");
+  if (!call.allowed_domains.empty() && !call.network_enabled) {
+    reader.Fail("allowed_domains", "needs network_enabled: true");
+  }
   std::optional<CallError> limits_error;
   if (const api::Json* limits = reader.OptionalObject("limits")) {
     call.limits = ReadLimits(*limits, &limits_error);

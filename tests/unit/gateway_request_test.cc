@@ -127,35 +127,72 @@ TEST(GatewayToolRequest, EveryMistakeIsNamed) {
   }
 }
 
-TEST(GatewayToolRequest, Domains) {
-  for (const char* good : {"example.com", "a.b.example.com", "*.example.com", "x-y.example.co"}) {
-    EXPECT_TRUE(IsDomain(good)) << good;
+// As they would be granted, or what is wrong with one.
+std::string Domains(const std::string& list) {
+  const auto parsed =
+      ParseToolCall("code_execute", With(R"("network_enabled":true,"allowed_domains":)" + list));
+  if (const auto* error = std::get_if<CallError>(&parsed)) return error->message;
+  std::string text;
+  for (const std::string& domain :
+       std::get<CodeExecute>(std::get<ExecutionCall>(std::get<ToolCall>(parsed))).allowed_domains) {
+    text += (text.empty() ? "" : " ") + domain;
   }
-  for (const char* bad : {"",
-                          ".",
+  return text;
+}
+
+TEST(GatewayToolRequest, DomainsAreSentOnInNormalForm) {
+  const struct {
+    const char* list;
+    const char* domains;
+  } rows[] = {
+      {R"(["example.com","*.example.com"])", "example.com *.example.com"},
+      {R"(["Example.COM","example.com."])", "example.com"},
+      {R"(["b\u00fccher.example"])", "xn--bcher-kva.example"},
+      {R"(["*.B\u00dcCHER.example"])", "*.xn--bcher-kva.example"},
+      {R"([])", ""},
+  };
+  for (const auto& row : rows) EXPECT_EQ(Domains(row.list), row.domains) << row.list;
+}
+
+TEST(GatewayToolRequest, WhatIsNoDomainIsNamed) {
+  for (const char* bad : {".",
                           "com",
                           "*.",
                           "*",
                           "*.com",
+                          "*.co.uk",
                           "a.*.com",
-                          "Example.com",
-                          "example.com.",
                           ".example.com",
+                          "example.com..",
                           "a..com",
                           "-a.com",
                           "a-.com",
                           "10.0.0.1",
+                          "0x7f.1",
                           "[::1]",
+                          "::1",
                           "a.com:443",
                           "a.com/x",
+                          "https://a.com",
                           "exa mple.com",
-                          "example.c",
+                          "user@a.com",
+                          "a%2ecom.com",
                           "example.1a",
-                          "ex\xC3\xA4mple.com",
-                          "a_b.com"}) {
-    EXPECT_FALSE(IsDomain(bad)) << bad;
+                          "a_b.com",
+                          "xn--a.com"}) {
+    const std::string error = Domains(R"(["ok.example",")" + std::string(bad) + "\"]");
+    EXPECT_EQ(error.find("allowed_domains[1]: must be a domain"), 0u) << bad << ": " << error;
   }
-  EXPECT_FALSE(IsDomain(std::string(64, 'a') + ".com"));
+  EXPECT_NE(Domains(R"(["*.co.uk"])").find("public suffix"), std::string::npos);
+  EXPECT_EQ(Domains(R"([""])").find("allowed_domains[0]"), 0u);
+  EXPECT_EQ(Domains("[\"" + std::string(64, 'a') + ".com\"]").find("allowed_domains[0]"), 0u);
+  std::string long_list = "[";
+  for (int i = 0; i < 20; ++i) {
+    long_list += (i == 0 ? "\"" : ",\"") + std::string(60, static_cast<char>('a' + i)) + "." +
+                 std::string(60, 'b') + "." + std::string(60, 'c') + "." + std::string(60, 'd') +
+                 ".com\"";
+  }
+  EXPECT_NE(Domains(long_list + "]").find("4096 characters"), std::string::npos);
 }
 
 http::Request Get(const std::string& target) {
