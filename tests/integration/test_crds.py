@@ -299,6 +299,8 @@ def test_a_final_phase_never_changes(cluster, operator, phase):
         ("claim", CLAIM, None),
         ("admission", ADMISSION, {"specHash": "b" * 64}),
         ("admission", ADMISSION, {"by": "Approval"}),
+        ("admission", ADMISSION, {"domains": ["more.example"]}),
+        ("admission", {**ADMISSION, "domains": ["a.example"]}, {"domains": ["b.example"]}),
         ("admission", ADMISSION, None),
         ("approvalUID", "u-1", "u-2"),
         ("approvalUID", "u-1", None),
