@@ -112,17 +112,23 @@ base::Duration ProbePause(base::Duration since) {
   return std::clamp<base::Duration>(since / 4, kProbeAgain, kProbeAgainMost);
 }
 
+bool ClusterIsolation::Known(base::Time now) const {
+  return at && (verdict.state != Isolation::kUnknown || now - *at < kMeasureAgain);
+}
+
 bool ClusterIsolation::Due(base::Time now) const {
   if (asked && now - *asked < kClusterAskedFor) return false;
-  if (!known()) return true;
+  if (!at) return true;
   const base::Duration age = now - *at;
   return age >= (verdict.state == Isolation::kEnforced ? kClusterAnswerFor : kMeasureAgain);
 }
 
 void ClusterIsolation::Learn(const IsolationVerdict& measured, const ForeignPolicies& foreign,
-                             base::Time now) {
+                             bool fresh, base::Time now) {
   if (measured.state == Isolation::kOpen && foreign.allow_egress) return;
-  if (measured.state == Isolation::kUnknown && verdict.state != Isolation::kUnknown) return;
+  if (measured.state == Isolation::kUnknown && (!fresh || verdict.state != Isolation::kUnknown)) {
+    return;
+  }
   verdict = measured;
   at = now;
 }

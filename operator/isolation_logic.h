@@ -74,15 +74,20 @@ base::Duration ProbePause(base::Duration since);
 // What one operator has measured in its cluster.
 struct ClusterIsolation {
   IsolationVerdict verdict;
-  std::optional<base::Time> at;     // nullopt: nothing yet
+  std::optional<base::Time> at;     // nullopt: no answer yet
   std::optional<base::Time> asked;  // when an attempt last began
 
-  bool known() const { return at.has_value(); }
+  // Whether a new sandbox need not wait for an answer of its own. That it could not be measured is
+  // one for a minute: not everybody waits for what does not come.
+  bool Known(base::Time now) const;
   // Whether the next new sandbox should be measured, although it need not wait for it.
   bool Due(base::Time now) const;
-  // Takes up a verdict about one sandbox. What could not be measured replaces nothing that was, and
-  // a pod that somebody else's policy opened says nothing about the cluster.
-  void Learn(const IsolationVerdict& verdict, const ForeignPolicies& foreign, base::Time now);
+  // Takes up a verdict about one sandbox; `fresh`: one that was just made. What could not be
+  // measured replaces nothing that was, and says nothing when the sandbox is an old one, whose
+  // runner may be older than the question. A pod that somebody else's policy opened says nothing
+  // about the cluster.
+  void Learn(const IsolationVerdict& verdict, const ForeignPolicies& foreign, bool fresh,
+             base::Time now);
 };
 
 api::Condition IsolationCondition(const IsolationVerdict& verdict, const ForeignPolicies& foreign);

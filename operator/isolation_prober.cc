@@ -19,15 +19,16 @@ void SayChange(const kube::Key& sandbox, const IsolationVerdict& verdict) {
 }  // namespace
 
 IsolationProber::IsolationProber(Arrivals& arrivals, std::string address, const base::Clock& clock,
-                                 Ask ask, Wake wake)
+                                 Ask ask, Wake wake, Measured measured)
     : arrivals_(arrivals),
       address_(std::move(address)),
       clock_(clock),
       ask_(std::move(ask)),
-      wake_(std::move(wake)) {}
+      wake_(std::move(wake)),
+      measured_(std::move(measured)) {}
 
 void IsolationProber::Begin(const kube::Key& sandbox, const std::string& uid,
-                            const std::string& pod_ip, const ForeignPolicies& foreign) {
+                            const std::string& pod_ip, const ForeignPolicies& foreign, bool fresh) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     Entry& entry = entries_[uid];
@@ -35,6 +36,7 @@ void IsolationProber::Begin(const kube::Key& sandbox, const std::string& uid,
     if (entry.state != State::kAgain) entry.began = clock_.MonotonicNow();
     entry.state = State::kAsking;
     entry.foreign = foreign;
+    entry.fresh = fresh;
     cluster_.asked = clock_.Now();
   }
   const uint64_t ticket = arrivals_.Expect(pod_ip);
@@ -63,10 +65,11 @@ void IsolationProber::Answered(const kube::Key& sandbox, const std::string& uid,
   entry.state = State::kDone;
   entry.retry_at = now + kMeasureAgain;
   entry.verdict = *verdict;
+  measured_(*verdict);
   const Isolation before = cluster_.verdict.state;
-  const bool known = cluster_.known();
-  cluster_.Learn(*verdict, entry.foreign, now);
-  if (cluster_.known() && (!known || cluster_.verdict.state != before)) {
+  const bool known = cluster_.at.has_value();
+  cluster_.Learn(*verdict, entry.foreign, entry.fresh, now);
+  if (cluster_.at && (!known || cluster_.verdict.state != before)) {
     SayChange(sandbox, cluster_.verdict);
   }
 }
@@ -76,7 +79,7 @@ IsolationView IsolationProber::ViewOf(const std::string& uid) const {
   IsolationView view;
   view.state = State::kNone;
   view.cluster = cluster_.verdict;
-  view.cluster_known = cluster_.known();
+  view.cluster_known = cluster_.Known(clock_.Now());
   view.cluster_due = cluster_.Due(clock_.Now());
   const auto found = entries_.find(uid);
   if (found == entries_.end()) return view;

@@ -38,14 +38,17 @@ class IsolationProber {
   using Ask = std::function<void(const std::string& sandbox_uid, const std::string& pod_ip,
                                  const api::ProbeRequest& request, Done done)>;
   using Wake = std::function<void(const kube::Key& sandbox)>;
+  using Measured = std::function<void(const IsolationVerdict& verdict)>;
 
-  // `address`: "10.244.0.9:8082", where `arrivals` listens as a pod reaches it.
+  // `address`: "10.244.0.9:8082", where `arrivals` listens as a pod reaches it. `measured` is told
+  // each verdict; it must not block.
   IsolationProber(Arrivals& arrivals, std::string address, const base::Clock& clock, Ask ask,
-                  Wake wake);
+                  Wake wake, Measured measured);
 
-  // One attempt, unless one goes on. `foreign`: what else allows the pod anything, as of now.
+  // One attempt, unless one goes on. `foreign`: what else allows the pod anything, as of now;
+  // `fresh`: the Sandbox is not Ready yet.
   void Begin(const kube::Key& sandbox, const std::string& uid, const std::string& pod_ip,
-             const ForeignPolicies& foreign);
+             const ForeignPolicies& foreign, bool fresh);
   // state is never kOff.
   IsolationView ViewOf(const std::string& uid) const;
   void Forget(const std::string& uid);
@@ -58,6 +61,7 @@ class IsolationProber {
     base::Time retry_at;
     IsolationVerdict verdict;
     ForeignPolicies foreign;
+    bool fresh = false;
   };
 
   void Answered(const kube::Key& sandbox, const std::string& uid, const ProbeAttempt& attempt);
@@ -67,6 +71,7 @@ class IsolationProber {
   const base::Clock& clock_;
   const Ask ask_;
   const Wake wake_;
+  const Measured measured_;
   mutable std::mutex mutex_;
   std::map<std::string, Entry> entries_;  // by Sandbox UID; guarded by mutex_
   ClusterIsolation cluster_;              // guarded by mutex_

@@ -64,6 +64,9 @@ class Metrics::Impl {
       NewGauges(&registry, "sandgate_policy_healthy",
                 "1 while the policy in use is the one in the file, 0 while that one is refused.")
           .Add({});
+  Counters& isolation =
+      NewCounters(&registry, "sandgate_isolation_measurements_total",
+                  "Measurements whether a sandbox's pod is held by its NetworkPolicy, by result.");
   prometheus::Gauge& isolated =
       NewGauges(&registry, "sandgate_network_isolated",
                 "1 while NetworkPolicies were last seen to hold sandboxes, 0 while not to hold "
@@ -137,6 +140,10 @@ void Metrics::CountWebhookFailure() {
 
 void Metrics::SetWebhookDepth(size_t depth) {
   impl_->webhook_depth.Set(static_cast<double>(depth));
+}
+
+void Metrics::CountIsolation(const std::string& result) {
+  impl_->isolation.Add({{"result", result}}).Increment();
 }
 
 void Metrics::SetNetworkIsolated(int value) {

@@ -42,6 +42,8 @@ class Metrics {
   void SetPolicyHealthy(bool healthy);
   // 1: NetworkPolicies were seen to hold sandboxes, 0: not to hold them, -1: not known.
   void SetNetworkIsolated(int value);
+  // A sandbox's network was measured; `result` as isolation_logic names it.
+  void CountIsolation(const std::string& result);
   // By the ConfigMap's name: few, and made by the platform team. Those left out are forgotten.
   void SetNamespacePolicies(const std::map<std::string, bool>& healthy);
   void SetLeader(bool leader);

@@ -133,7 +133,8 @@ std::unique_ptr<IsolationProber> Operator::NewProber() {
              IsolationProber::Done done) {
         runners_.TryReach(uid, pod_ip, request, std::move(done));
       },
-      [this](const kube::Key& sandbox) { sandbox_queue_.Add(sandbox); });
+      [this](const kube::Key& sandbox) { sandbox_queue_.Add(sandbox); },
+      [this](const IsolationVerdict& verdict) { metrics_.CountIsolation(verdict.reason); });
 }
 
 ControllerParts Operator::Parts() {

@@ -230,7 +230,8 @@ Status SandboxController::Probe(const kube::Key& key, const api::Sandbox& sandbo
     if (!policies.ok()) return policies.status();
     foreign = FindForeignPolicies(policies->items, pod.meta.labels);
   }
-  parts_.isolation->Begin(key, sandbox.meta.uid, pod.ip, foreign);
+  const bool fresh = sandbox.status.phase != api::SandboxPhase::kReady;
+  parts_.isolation->Begin(key, sandbox.meta.uid, pod.ip, foreign, fresh);
   queue_.Add(key);  // what does not wait for the answer goes on
   return Status::Ok();
 }

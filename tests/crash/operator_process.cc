@@ -67,7 +67,8 @@ std::unique_ptr<op::IsolationProber> OperatorProcess::NewProber(const Surroundin
              op::IsolationProber::Done done) {
         runners_.TryReach(uid, ip, request, std::move(done));
       },
-      [this](const kube::Key& key) { sandbox_queue_.Add(key); });
+      [this](const kube::Key& key) { sandbox_queue_.Add(key); },
+      [](const op::IsolationVerdict&) {});
 }
 
 op::ControllerParts OperatorProcess::Parts(const Surroundings& around) {

@@ -167,18 +167,22 @@ TEST(IsolationTest, WhatIsKnownOfTheClusterIsTheLastThingMeasured) {
   const IsolationVerdict enforced{Isolation::kEnforced, "a", ""}, open{Isolation::kOpen, "b", ""},
       unknown{Isolation::kUnknown, "c", ""};
   ClusterIsolation cluster;
-  EXPECT_FALSE(cluster.known());
+  EXPECT_FALSE(cluster.Known(start));
   EXPECT_TRUE(cluster.Due(start));
-  cluster.Learn(open, {{"theirs"}, 1, true}, start);
-  EXPECT_FALSE(cluster.known()) << "a pod that another policy opened says nothing";
-  cluster.Learn(unknown, {}, start);
-  EXPECT_TRUE(cluster.known()) << "nobody else waits for what cannot be measured";
-  cluster.Learn(enforced, {}, start);
-  cluster.Learn(unknown, {}, start + seconds(1));
+  cluster.Learn(open, {{"theirs"}, 1, true}, true, start);
+  EXPECT_FALSE(cluster.Known(start)) << "a pod that another policy opened says nothing";
+  cluster.Learn(unknown, {}, false, start);
+  EXPECT_FALSE(cluster.Known(start)) << "the runner of an old sandbox may not know the question";
+  cluster.Learn(unknown, {}, true, start);
+  EXPECT_TRUE(cluster.Known(start)) << "nobody else waits for what cannot be measured";
+  EXPECT_FALSE(cluster.Known(start + kMeasureAgain)) << "for a minute";
+  cluster.Learn(enforced, {}, true, start);
+  cluster.Learn(unknown, {}, true, start + seconds(1));
   EXPECT_EQ(cluster.verdict, enforced);
+  EXPECT_TRUE(cluster.Known(start + kClusterAnswerFor));
   EXPECT_FALSE(cluster.Due(start + kClusterAnswerFor - seconds(1)));
   EXPECT_TRUE(cluster.Due(start + kClusterAnswerFor));
-  cluster.Learn(open, {}, start);
+  cluster.Learn(open, {}, false, start);
   EXPECT_EQ(cluster.verdict, open);
   EXPECT_FALSE(cluster.Due(start + kMeasureAgain - seconds(1)));
   EXPECT_TRUE(cluster.Due(start + kMeasureAgain)) << "a bad answer is looked at sooner";
@@ -218,18 +222,22 @@ struct Measuring {
   HandClock clock;
   HandArrivals arrivals;
   std::vector<IsolationProber::Done> open;  // questions without an answer
-  std::vector<std::string> asked;
+  std::vector<std::string> asked, measured;
   int woken = 0;
-  IsolationProber prober{arrivals, "10.244.0.9:8082", clock,
-                         [this](const std::string& uid, const std::string& ip,
-                                const api::ProbeRequest& request, IsolationProber::Done done) {
-                           asked.push_back(uid + "@" + ip + " -> " + request.address);
-                           open.push_back(std::move(done));
-                         },
-                         [this](const kube::Key&) { ++woken; }};
+  IsolationProber prober{
+      arrivals,
+      "10.244.0.9:8082",
+      clock,
+      [this](const std::string& uid, const std::string& ip, const api::ProbeRequest& request,
+             IsolationProber::Done done) {
+        asked.push_back(uid + "@" + ip + " -> " + request.address);
+        open.push_back(std::move(done));
+      },
+      [this](const kube::Key&) { ++woken; },
+      [this](const IsolationVerdict& verdict) { measured.push_back(verdict.reason); }};
 
-  void Begin(const std::string& uid, const ForeignPolicies& foreign = {}) {
-    prober.Begin({"agents", "box"}, uid, "10.244.0.7", foreign);
+  void Begin(const std::string& uid, const ForeignPolicies& foreign = {}, bool fresh = true) {
+    prober.Begin({"agents", "box"}, uid, "10.244.0.7", foreign, fresh);
   }
   void Answer(const base::Result<ProbeOutcome>& said) {
     const IsolationProber::Done done = open.back();
@@ -257,6 +265,7 @@ TEST(IsolationProberTest, AsksOnceAtATimeAndWakesForTheAnswer) {
   EXPECT_EQ(view.retry_at, m.clock.Now() + kMeasureAgain);
   EXPECT_EQ(m.prober.cluster(), Isolation::kEnforced);
   EXPECT_TRUE(m.prober.ViewOf("another").cluster_known);
+  EXPECT_EQ(m.measured, std::vector<std::string>{"PolicyEnforced"});
 }
 
 TEST(IsolationProberTest, ThosePoliciesThatComeAMomentLaterCount) {

@@ -3,10 +3,11 @@
 import base64
 import json
 import os
+import pathlib
 import shlex
 import subprocess
 
-from sandgate_dev import children, cluster, images, state
+from sandgate_dev import children, cluster, images, registries, state
 
 RELEASE = "sandgate"
 GATEWAY_SERVICE = "sandgate-gateway"
@@ -14,12 +15,46 @@ GATEWAY_SECRET = "sandgate-gateway-tls"
 GATEWAY_IP = "10.96.0.80"
 GATEWAY_CA = state.STATE / "gateway-ca.crt"
 TOKEN_DURATION = "8h"
+VALUES = state.STATE / "values.json"
+CA_CONFIGMAP = "sandgate-ca-bundle"
+DEFAULT_URLS = {"pypi": "https://{}/simple/", "npm": "https://{}/"}
 USER_ROLES = {"approver": "alice", "second-approver": "bob", "viewer": "carol"}
 ACCOUNT_ROLES = ("agent", "second-agent")
 
 
+def egress_values():
+    """What runs with network may reach here: the registries that this machine itself uses."""
+    found = registries.find()
+    network = {"allowed_registries": {name: hosts for name, (_, hosts) in found.items()}}
+    urls = {name: url for name, (url, hosts) in found.items()
+            if url != DEFAULT_URLS[name].format(hosts[0])}
+    if urls:
+        network["registry_urls"] = urls
+    hosts = [host for _, hosts in found.values() for host in hosts]
+    egress = {"allowedPrivateCIDRs": registries.private_addresses(hosts)}
+    if pathlib.Path(registries.CA_BUNDLE).exists():
+        egress["caBundle"] = {"configMap": CA_CONFIGMAP}
+    return {"egress": egress, "policy": {"security": {"sandbox": {"network": network}}}}
+
+
+def write_ca_bundle():
+    """The machine's authorities, for code with network: its registries may be behind one of its own."""
+    if not pathlib.Path(registries.CA_BUNDLE).exists():
+        return
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": state.SYSTEM_NAMESPACE}},
+        {"apiVersion": "v1", "kind": "ConfigMap",
+         "metadata": {"name": CA_CONFIGMAP, "namespace": state.SYSTEM_NAMESPACE},
+         "data": {"ca.crt": pathlib.Path(registries.CA_BUNDLE).read_text()}}]
+    done = cluster.kubectl("apply", "--server-side", "--force-conflicts",
+                           "--field-manager=dev-cluster", "-f", "-",
+                           input="\n---\n".join(map(json.dumps, objects)), capture_output=True)
+    if done.returncode != 0:
+        state.die(f"the CA bundle was refused: {done.stderr.strip()}")
+
+
 def install():
-    """Helm's upgrade --install, then waits until operator and gateway are Available."""
+    """Helm's upgrade --install, then waits until operator, gateway and egress proxy are Available."""
     if not state.KUBECONFIG.exists():
         state.die("the cluster is not up: run dev/cluster up")
     built = images.build(["sandgate"])
@@ -28,6 +63,9 @@ def install():
     with cluster.locked():
         with cluster.stage("sandgate image"):
             images.load(built, cluster.environment())
+        with cluster.stage("registries"):
+            VALUES.write_text(json.dumps(egress_values(), indent=1))
+            write_ca_bundle()
         with cluster.stage("helm upgrade --install"):
             done = subprocess.run(
                 ["helm", "upgrade", "--install", RELEASE, str(state.ROOT / "charts" / "sandgate"),
@@ -38,6 +76,7 @@ def install():
                  f"--set=gateway.service.clusterIP={GATEWAY_IP},gateway.tls.hosts={{{GATEWAY_IP}}}",
                  # The Secret is not there until a test (or you) makes it, and is then taken up.
                  "--set=approvals.webhook.enabled=true,approvals.webhook.caKey=ca.crt",
+                 f"--values={VALUES}",
                  # Until the operator makes the proxy's certificate and keys, its pods would wait for them.
                  "--set=egress.enabled=false",
                  "--wait", "--timeout=180s"],
@@ -55,7 +94,7 @@ def explain_failure(reason):
     print("\n" + reason.strip())
     namespace = f"--namespace={state.SYSTEM_NAMESPACE}"
     cluster.kubectl("get", "pods", namespace, "-o", "wide")
-    for component in ("operator", "gateway"):
+    for component in ("operator", "gateway", "egress"):
         cluster.kubectl("logs", namespace, f"deployment/sandgate-{component}", "--tail=20")
     state.die("Sandgate did not become Available")
 
