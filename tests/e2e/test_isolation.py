@@ -10,7 +10,7 @@ import re
 import pytest
 
 from harness.cluster import SYSTEM, is_write
-from harness.tenant import condition
+from harness.tenant import API, Run, condition, unique
 from harness.wait import until
 
 OPERATOR = f"system:serviceaccount:{SYSTEM}:sandgate-operator"
@@ -41,6 +41,15 @@ def events(tenant, box):
     return [event for event in tenant.admin.list("events", tenant.namespace)
             if event["involvedObject"]["name"] == box.name
             and event["reason"] == "NetworkNotIsolated"]
+
+
+def start_networked(box):
+    name = unique("run")
+    box.user.create("executions", box.namespace, {
+        "apiVersion": API, "kind": "Execution", "metadata": {"name": name},
+        "spec": {"sandboxName": box.name, "operation": "Execute", "network": NETWORK,
+                 "execute": {"language": box.language, "code": "print('ran')"}}})
+    return Run(box.user, box.namespace, name, box.tenant.admin)
 
 
 @contextlib.contextmanager
@@ -124,6 +133,7 @@ def unguarded(tenant, cluster):
         seen["air-gapped"] = isolated(air_gapped)
         seen["held still"] = isolated(held)
         seen["air-gapped runs"] = [one.run("echo ran") for one in (air_gapped, box)]
+        seen["networked run"] = start_networked(box).finish()
     yield box, seen
     for one in (held, box, air_gapped):
         one.delete()
@@ -144,6 +154,13 @@ def test_where_nothing_enforces_them_a_new_sandbox_says_that(unguarded):
 def test_air_gapped_runs_go_on(unguarded):
     for run in unguarded[1]["air-gapped runs"]:
         assert run.phase == "Succeeded" and run.stdout == "ran\n", run
+
+
+def test_networked_runs_are_refused(unguarded):
+    run = unguarded[1]["networked run"]
+    assert run.phase == "Failed" and run.error == "NetworkNotIsolated", run
+    assert "does not enforce" in run.status["error"]["message"]
+    assert "ran" not in run.stdout
 
 
 def test_with_the_plugin_back_it_is_isolated_again(unguarded, cluster):

@@ -146,6 +146,40 @@ def test_values_become_the_programs_options():
         assert f"  {one.partition('=')[0]} " in usage, one
 
 
+def operator_of(documents):
+    pod = by_kind(documents, "Deployment")["sandgate-operator"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    return pod, container
+
+
+def test_the_operator_knows_where_it_is():
+    pod, container = operator_of(rendered())
+    assert "--egress-service=sandgate-egress" in container["args"]
+    assert "ca-bundle" not in str(pod)
+    assert "sandgate-egress" in by_kind(rendered(), "Service")
+
+
+def test_a_ca_bundle_is_a_configmap_of_the_deployments_own():
+    bundle = "egress.caBundle.configMap=company-ca"
+    pod, container = operator_of(rendered("--set", bundle))
+    assert "--ca-bundle=/etc/sandgate/ca-bundle/bundle.pem" in container["args"]
+    assert {
+        "name": "ca-bundle",
+        "mountPath": "/etc/sandgate/ca-bundle",
+        "readOnly": True,
+    } in container["volumeMounts"]
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "ca-bundle"]
+    assert volume["configMap"] == {
+        "name": "company-ca",
+        "optional": True,
+        "items": [{"key": "ca.crt", "path": "bundle.pem"}],
+    }
+    pod, _ = operator_of(rendered("--set", bundle + ",egress.caBundle.key=tls-ca.pem"))
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "ca-bundle"]
+    assert volume["configMap"]["items"] == [{"key": "tls-ca.pem", "path": "bundle.pem"}]
+    assert "ca-bundle" not in str(operator_of(rendered("--set", bundle + ",egress.enabled=false")))
+
+
 def test_who_may_connect():
     assert policy_of(rendered())["ingress"] == [
         {

@@ -77,8 +77,6 @@ def install():
                  # The Secret is not there until a test (or you) makes it, and is then taken up.
                  "--set=approvals.webhook.enabled=true,approvals.webhook.caKey=ca.crt",
                  f"--values={VALUES}",
-                 # Until the operator makes the proxy's certificate and keys, its pods would wait for them.
-                 "--set=egress.enabled=false",
                  "--wait", "--timeout=180s"],
                 env=dict(cluster.environment_of_caller(), KUBECONFIG=str(state.KUBECONFIG)),
                 capture_output=True, text=True, check=False)
