@@ -33,12 +33,6 @@ EgressView FailedRead(const Status& status) {
           "No run can be granted network now: " + status.message()};
 }
 
-EgressView MissingService(const std::string& name, const std::string& ns) {
-  return Broken("The egress proxy's Service \"" + name + "\" does not exist in namespace " + ns +
-                ", so no run can be granted network: set egress.enabled in the chart's values, or "
-                "the operator's --egress-service to its name.");
-}
-
 EgressView WaitingForKey(const GrantKeyState& state, base::Time now) {
   const auto next = NextSigning(state, now);
   if (!next) return {State::kNotYet, "No key signs grants of network yet."};
@@ -74,33 +68,43 @@ EgressGrants::EgressGrants(EgressOptions options, kube::Api api, Settings settin
   known_ = std::make_shared<const Known>(std::move(known));
 }
 
+// The keys come first, whatever becomes of the rest: the proxies' pods wait for them.
 EgressGrants::Known EgressGrants::Read(base::Time now) const {
   Known known;
-  const auto service = api_.Get(kube::kServices, settings_.ns, options_.service);
-  if (service.status().code() == Code::kNotFound) {
-    known.view = MissingService(options_.service, settings_.ns);
-    return known;
-  }
-  if (!service.ok()) {
-    known.view = FailedRead(service.status().WithContext("the egress proxy's Service"));
-    return known;
-  }
-  auto address = EgressAddress(*service);
-  if (!address.ok()) {
-    known.view = Broken("The egress proxy's Service \"" + options_.service +
-                        "\" cannot be used: " + address.status().message() + ".");
-    return known;
-  }
-  known.proxy = std::move(address).value();
   auto keys = EnsureGrantKeys(api_, settings_, now);
+  auto address = ReadAddress();
   if (!keys.ok()) {
     known.view = FailedRead(keys.status());
-    return known;
+  } else if (!address.ok()) {
+    known.view = ForAddress(address.status());
+  } else if (!SigningKey(keys->state, now)) {
+    known.view = WaitingForKey(keys->state, now);
+  } else {
+    known.view = {State::kReady, ""};
   }
-  known.keys = std::move(keys).value();
-  known.view = SigningKey(known.keys.state, now) ? EgressView{State::kReady, ""}
-                                                 : WaitingForKey(known.keys.state, now);
+  if (address.ok()) known.proxy = std::move(address).value();
+  if (keys.ok()) known.keys = std::move(keys).value();
   return known;
+}
+
+Result<std::string> EgressGrants::ReadAddress() const {
+  const auto service = api_.Get(kube::kServices, settings_.ns, options_.service);
+  if (!service.ok()) return service.status();
+  return EgressAddress(*service);
+}
+
+EgressView EgressGrants::ForAddress(const Status& status) const {
+  const std::string named = "The egress proxy's Service \"" + options_.service + "\"";
+  if (status.code() == Code::kNotFound) {
+    return Broken(
+        named + " does not exist in namespace " + settings_.ns +
+        ", so no run can be granted network: set egress.enabled in the chart's values, or "
+        "the operator's --egress-service to its name.");
+  }
+  if (status.code() == Code::kInvalidArgument) {
+    return Broken(named + " cannot be used: " + status.message() + ".");
+  }
+  return FailedRead(status.WithContext("the egress proxy's Service"));
 }
 
 std::shared_ptr<const EgressGrants::Known> EgressGrants::Get() const {

@@ -59,6 +59,8 @@ class EgressGrants {
   };
 
   Known Read(base::Time now) const;
+  base::Result<std::string> ReadAddress() const;
+  EgressView ForAddress(const base::Status& status) const;
   // What counts now, after it was read anew where that was due.
   std::shared_ptr<const Known> Refresh();
   std::shared_ptr<const Known> Get() const;

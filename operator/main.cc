@@ -57,6 +57,7 @@ void RunUntilSignal(const sigset_t& signals, Operator* op) {
     const int signal = sigtimedwait(&signals, nullptr, &kTrimEvery);
     if (signal == SIGTERM || signal == SIGINT) return;
     malloc_trim(0);
+    op->MaintainEgress();
     if (trims % kTrimsPerMaintenance == 0) op->Maintain();
   }
 }

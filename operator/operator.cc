@@ -272,6 +272,12 @@ void Operator::Lead() {
   janitor_.Start();
 }
 
+// On the elector's thread. One that wins while it is told to stop begins nothing.
+void Operator::StartLeading() {
+  const std::lock_guard<std::mutex> lock(leader_mutex_);
+  if (!stopping_) leader_work_ = std::thread([this] { Lead(); });
+}
+
 void Operator::Start(std::function<void()> on_lost) {
   policy_.Start();
   policy_watch_.Start();
@@ -282,12 +288,15 @@ void Operator::Start(std::function<void()> on_lost) {
   leader.name = kLease;
   leader.identity = options_.pod_name;
   elector_ = std::make_unique<kube::LeaderElector>(
-      api_, leader, [this] { leader_work_ = std::thread([this] { Lead(); }); }, std::move(on_lost));
+      api_, leader, [this] { StartLeading(); }, std::move(on_lost));
   elector_->Start();
 }
 
 void Operator::Stop() {
-  stopping_ = true;
+  {
+    const std::lock_guard<std::mutex> lock(leader_mutex_);
+    stopping_ = true;
+  }
   if (leader_work_.joinable()) leader_work_.join();
   janitor_.Stop();
   executions_.Stop();
@@ -309,12 +318,24 @@ base::Status Operator::EnsureEgress(base::Time now) {
   const base::Status certificate =
       EnsureServerCertificate(api_, settings_, authority_, EgressCertificate(), now);
   (void)egress_.View();  // the keys; it logs what is wrong
+  egress_certified_ = certificate.ok();
   const bool lasting = certificate.code() == base::Code::kPermissionDenied ||
                        certificate.code() == base::Code::kInvalidArgument;
   if (!lasting) return certificate;
   base::LogError("the egress proxy's certificate cannot be made",
                  {{"error", certificate.ToString()}});
   return base::Status::Ok();
+}
+
+void Operator::LookAfterEgress(base::Time now) {
+  const base::Status egress = EnsureEgress(now);
+  if (egress.ok()) return;
+  base::LogWarning("the egress proxy's certificate cannot be looked after; again later",
+                   {{"error", egress.ToString()}});
+}
+
+void Operator::MaintainEgress() {
+  if (!egress_certified_ || !egress_.Ready()) LookAfterEgress(base::RealClock().Now());
 }
 
 void Operator::Maintain() {
@@ -325,10 +346,7 @@ void Operator::Maintain() {
     base::LogWarning("the gateway's certificate cannot be looked after; again later",
                      {{"error", gateway.ToString()}});
   }
-  if (const base::Status egress = EnsureEgress(now); !egress.ok()) {
-    base::LogWarning("the egress proxy's certificate cannot be looked after; again later",
-                     {{"error", egress.ToString()}});
-  }
+  LookAfterEgress(now);
   if (now < identity_made_ + kIdentityRenewal) return;
   const auto identity = OperatorIdentity(authority_, now);
   if (!identity.ok()) return;

@@ -34,8 +34,10 @@ class Operator {
   // process has to end, since another operator acts now.
   void Start(std::function<void()> on_lost);
   void Stop();
-  // What is due now and then: certificates. Blocks for a few API calls.
+  // What is due now and then: certificates and keys. Blocks for a few API calls; call it hourly.
   void Maintain();
+  // The same for what the egress proxy waits for, while there is something; call it each minute.
+  void MaintainEgress();
 
   bool Ready() const { return Synced() && !audit_closed_; }
   std::string MetricsText();
@@ -46,6 +48,8 @@ class Operator {
            std::unique_ptr<ProbeListener> listener);
 
   base::Status EnsureEgress(base::Time now);
+  void LookAfterEgress(base::Time now);
+  void StartLeading();
   bool Synced() const { return caches_.HasSynced() && policy_watch_.HasSynced(); }
   std::unique_ptr<IsolationProber> NewProber();
   CacheCallbacks Callbacks();
@@ -66,6 +70,7 @@ class Operator {
   kube::Api api_;
   http::CertificateAuthority authority_;
   base::Time identity_made_;
+  bool egress_certified_ = false;
   Metrics metrics_;
   std::unique_ptr<Webhook> webhook_;  // null: nobody is told
   Cluster cluster_;
@@ -86,7 +91,8 @@ class Operator {
   Janitor janitor_;
   std::atomic<bool> leading_ = false;
   std::atomic<bool> audit_closed_ = false;  // leads, and may not act: its log cannot be opened
-  std::thread leader_work_;
+  std::mutex leader_mutex_;
+  std::thread leader_work_;  // guarded by leader_mutex_ until stopping_
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<kube::LeaderElector> elector_;
 };
