@@ -1,5 +1,7 @@
 #include "runner/relay_logic.h"
 
+#include <charconv>
+
 #include "libs/egress/protocol.h"
 
 namespace sandgate::runner {
@@ -20,10 +22,16 @@ std::string WithGrant(std::string_view text, size_t line, std::string_view token
 }
 
 std::optional<AnswerHead> ReadAnswerHead(std::string_view text) {
-  constexpr std::string_view kEnd = "\r\n\r\n";
+  constexpr std::string_view kEnd = "\r\n\r\n", kVersion = "HTTP/1.1 ";
   const size_t end = text.find(kEnd);
   if (end == std::string_view::npos) return std::nullopt;
-  return AnswerHead{end + kEnd.size(), text.starts_with("HTTP/1.1 200 ")};
+  AnswerHead head{end + kEnd.size(), 0};
+  if (!text.starts_with(kVersion)) return head;
+  unsigned status = 0;
+  const char* const from = text.data() + kVersion.size();
+  const auto [rest, error] = std::from_chars(from, text.data() + end, status);
+  if (error == std::errc() && rest == from + 3 && *rest == ' ') head.status = status;
+  return head;
 }
 
 }  // namespace sandgate::runner

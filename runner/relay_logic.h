@@ -15,8 +15,8 @@ std::string WithGrant(std::string_view text, size_t line, std::string_view token
 
 // The head of the proxy's answer to BySniRequest.
 struct AnswerHead {
-  size_t bytes = 0;   // its empty line included
-  bool open = false;  // 200: what follows is the tunnel's
+  size_t bytes = 0;     // its empty line included
+  unsigned status = 0;  // 200: what follows is the tunnel's; 0: it is no answer of the proxy's
 };
 // nullopt while the head is not complete.
 std::optional<AnswerHead> ReadAnswerHead(std::string_view text);

@@ -21,6 +21,7 @@ using tunnel::TlsLeg;
 namespace {
 
 constexpr size_t kReadBytes = 2 * 1024;
+constexpr unsigned kOpen = 200;
 
 bool IsEgressProxy(SSL* tls) {
   const std::vector<std::string> uris = http::PeerUris(tls);
@@ -166,9 +167,10 @@ RelaySession::Step RelaySession::AskBySni() {
     head = ReadAnswerHead(answer);
   }
   // The proxy says nothing in a tunnel before it has the ClientHello.
-  if (answer.size() != head->bytes && head->open) co_return Reason::kProxyUnreachable;
-  if (!head->open) co_return Reason::kNotASandbox;
-  co_return std::nullopt;
+  if (head->status == kOpen && answer.size() == head->bytes) co_return std::nullopt;
+  // Its words are for readers of HTTP; of the client's alerts one means no, the other not now.
+  const bool no = head->status >= 400 && head->status < 500;
+  co_return no ? Reason::kGrantMissing : Reason::kProxyUnreachable;
 }
 
 RelaySession::Step RelaySession::PassHello() {

@@ -161,11 +161,14 @@ TEST(Relay, AnAnswerIsReadToItsEmptyLine) {
   const auto head = ReadAnswerHead(open + "\x16");
   ASSERT_TRUE(head);
   EXPECT_EQ(head->bytes, open.size());
-  EXPECT_TRUE(head->open);
-  for (const char* closed : {"HTTP/1.1 403 GrantExpired\r\n\r\n", "HTTP/1.1 2000\r\n\r\n",
-                             "HTTP/1.0 200 OK\r\n\r\n", "\r\n\r\n"}) {
-    ASSERT_TRUE(ReadAnswerHead(closed));
-    EXPECT_FALSE(ReadAnswerHead(closed)->open) << closed;
+  EXPECT_EQ(head->status, 200u);
+  EXPECT_EQ(ReadAnswerHead("HTTP/1.1 403 GrantExpired\r\nX: y\r\n\r\n")->status, 403u);
+  EXPECT_EQ(ReadAnswerHead("HTTP/1.1 503 Shutdown\r\n\r\n")->status, 503u);
+  for (const char* none :
+       {"HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 200\r\n\r\n",
+        "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 -20 OK\r\n\r\n", "HTTP/1.1 \r\n\r\n", "\r\n\r\n"}) {
+    ASSERT_TRUE(ReadAnswerHead(none));
+    EXPECT_EQ(ReadAnswerHead(none)->status, 0u) << none;
   }
 }
 
