@@ -7,12 +7,13 @@ import pytest
 import hello
 import upstream
 from runner import Runner
-from world import wait_for
+from world import BIN, wait_for
 
 CONNECTIONS = 1_000
 LIMIT = 1_024  # runner/relay_limits.h
 DESCRIPTORS = 2 * LIMIT + 64 + 256  # of the runner, for all of them
 MAX_BYTES_EACH = 64 * 1024  # of the runner's memory, for an idle one
+SANITIZED = BIN.resolve().parent.name in ("asan", "tsan")  # its memory says nothing
 
 MANY = """
 import os, socket, time
@@ -102,12 +103,12 @@ def test_a_thousand_at_once(world, proxy, runner, record_property):
         mark.unlink()
     run = runner.wait(name)
     assert run.out == "all of them\n", run
-    assert each < MAX_BYTES_EACH
+    assert each < MAX_BYTES_EACH or SANITIZED
     lines = proxy.wait_audit(CONNECTIONS, before)
     assert {line["verdict"] for line in lines} == {"allowed"}
     wait_for(lambda: runner.descriptors() <= held, "end of its descriptors")
     record_property("rss_kept", runner.rss() - empty)
-    assert runner.rss() - empty < CONNECTIONS * MAX_BYTES_EACH / 8
+    assert runner.rss() - empty < CONNECTIONS * MAX_BYTES_EACH / 8 or SANITIZED
     far.close()
 
 
