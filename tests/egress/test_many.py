@@ -6,7 +6,7 @@ import socket
 import pytest
 
 import hello
-import upstream
+from upstream import RawEcho
 from world import read_head
 
 CONNECTIONS = 5_000
@@ -29,7 +29,7 @@ def descriptors():
 
 
 def test_five_thousand_at_once(world, descriptors, record_property):
-    far = upstream.RawEcho("127.0.0.4")
+    far = RawEcho("127.0.0.4")
     world.dns.names["many.wild.test"] = ["127.0.0.4"]
     greeting = hello.record("many.wild.test")
     context = world.outer_context()
