@@ -40,6 +40,11 @@ RunDomains OfRegistry(const api::ExecutionSpec& spec, const policy::SandboxSetti
   if (run.domains.empty()) {
     return No("RegistryNotConfigured", "This deployment names no host for that registry.");
   }
+  if (!egress::NormalizeDomainList(run.domains).ok()) {
+    return No("RegistryInvalid",
+              "This deployment's policy names more hosts of that registry than one run can be "
+              "granted (security.sandbox.network.allowed_registries): 4096 characters in all.");
+  }
   return run;
 }
 

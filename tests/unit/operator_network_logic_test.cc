@@ -112,6 +112,12 @@ TEST(NetworkDomainsTest, WithoutNetworkThereIsNothingToGrant) {
 }
 
 TEST(NetworkDomainsTest, AnInstallGetsThePolicysHosts) {
+  std::string long_list = "[a.example";
+  for (char c = 'a'; c < 'u'; ++c) {
+    for (const char* part : {", ", ".", ".", "."}) long_list += part + std::string(60, c);
+    long_list += ".example";
+  }
+  long_list += "]";
   const struct {
     const char* hosts;
     Names granted;
@@ -122,6 +128,7 @@ TEST(NetworkDomainsTest, AnInstallGetsThePolicysHosts) {
       {"[mirror]", {}, "RegistryInvalid", "\"mirror\""},
       {"[10.0.0.1]", {}, "RegistryInvalid", "\"10.0.0.1\""},
       {"[]", {}, "RegistryNotConfigured", "names no host"},
+      {long_list.c_str(), {}, "RegistryInvalid", "4096 characters"},
   };
   for (const auto& row : rows) {
     Moment m;
