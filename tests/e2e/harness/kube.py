@@ -21,6 +21,7 @@ GROUPS = {
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1", "runtimeclasses": "/apis/node.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
     "validatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
     "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
     "mutatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
