@@ -13,12 +13,12 @@ class Server:
     """`names` maps a name to a list of addresses, an error code, None (no answer at all), or a
     function that returns one of these for each question it is asked."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1", port=0):
         self.names = {}
         self.questions = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self._socket.bind((address, port))
+        self.address = "%s:%d" % self._socket.getsockname()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self):

@@ -7,7 +7,8 @@ import sys
 from .wait import until
 
 # RFC 2544's benchmarking range: nobody's real host, and no private address either.
-OUTSIDE, HOST = "198.18.77.1", "198.18.77.2"
+OUTSIDE, HOST, SECOND = "198.18.77.1", "198.18.77.2", "198.18.77.3"
+PREFIX = 29
 TCP_PORT, DNS_PORT = 8080, 53
 
 SERVER = f"""
@@ -31,8 +32,9 @@ while True:
 class NetHost:
     """For the time of a `with`."""
 
-    def __init__(self, server=SERVER):
+    def __init__(self, server=SERVER, more=()):
         self.program = server  # says "ready" on its first line
+        self.addresses = [HOST, *more]
         # Both names differ from run to run: an earlier one that was killed may still be there.
         self.name = f"sgtest{os.getpid()}"
         self.server = None
@@ -44,10 +46,11 @@ class NetHost:
         try:
             self._ip("link", "add", self.name, "type", "veth", "peer", "name", inside,
                      "netns", self.name)
-            self._ip("addr", "add", f"{OUTSIDE}/30", "dev", self.name)
+            self._ip("addr", "add", f"{OUTSIDE}/{PREFIX}", "dev", self.name)
             self._ip("link", "set", self.name, "up")
             within = ("-n", self.name)
-            self._ip(*within, "addr", "add", f"{HOST}/30", "dev", inside)
+            for address in self.addresses:
+                self._ip(*within, "addr", "add", f"{address}/{PREFIX}", "dev", inside)
             self._ip(*within, "link", "set", inside, "up")
             self._ip(*within, "link", "set", "lo", "up")
             self._ip(*within, "route", "add", "default", "via", OUTSIDE)

@@ -140,12 +140,15 @@ class Box:
         member = {"language": language or self.language, "code": code}
         return self.start_operation("Execute", member, **options)
 
-    def start_operation(self, operation, member, timeout=None, user=None, name=None):
-        """The same for any operation; `member` is the one of its name."""
+    def start_operation(self, operation, member, timeout=None, user=None, name=None, domains=None):
+        """The same for any operation; `member` is the one of its name. `domains`: the network that
+        this run asks for."""
         spec = {"sandboxName": self.name, "operation": operation,
                 operation[0].lower() + operation[1:]: member}
         if timeout:
             spec["timeoutSeconds"] = timeout
+        if domains is not None:
+            spec["network"] = {"enabled": True, "allowedDomains": domains}
         user = user or self.user
         name = name or unique("run")
         user.create("executions", self.namespace, {
