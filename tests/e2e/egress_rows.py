@@ -5,6 +5,7 @@ import base64
 import json
 import pathlib
 import sys
+import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "egress"))
 
@@ -108,8 +109,9 @@ print(json.dumps([base64.b64encode(talk(row)).decode() for row in ROWS]))
 
 
 def program(rows):
-    text = json.dumps([row.as_json() for row in rows])
-    return f"import json\nROWS = json.loads({text!r})\n{DRIVER}"
+    packed = zlib.compress(json.dumps([row.as_json() for row in rows]).encode(), 9)
+    text = base64.b64encode(packed).decode()  # some rows are large, and code is at most 256 KiB
+    return f"import base64, json, zlib\nROWS = json.loads(zlib.decompress(base64.b64decode('{text}')))\n{DRIVER}"
 
 
 def answers(stdout):
