@@ -33,14 +33,14 @@ subprocess.Popen([sys.executable, "-c", '''
 import urllib.request
 urllib.request.urlopen("https://allowed.test/hold")
 '''], start_new_session=True)
-print(urllib.request.urlopen("https://allowed.test/wait").read())
+print(urllib.request.urlopen("https://allowed.test/wait/end").read())
 """, domains=DOMAINS, timeout=120)
-    until(lambda: world.web.held == 1, "the far side holds a connection")
-    world.web.released.set()
+    until(lambda: world.behaviour.held == 1, "the far side holds a connection")
+    world.behaviour.released.set()
     run.finish()
     assert run.phase == "Succeeded", run
-    until(lambda: world.web.held == 0, "the connection ends with its run")
-    world.web.released.clear()
+    until(lambda: world.behaviour.held == 0, "the connection ends with its run")
+    world.behaviour.released.clear()
     lines = mark.lines(2)
     assert {line["verdict"] for line in lines} == {"allowed"}
     assert {line["reason"] for line in lines} <= {"Closed", "Reset", "GrantEnded"}, lines
@@ -52,37 +52,38 @@ import urllib.request
 urllib.request.urlopen("https://allowed.test/hold")
 """, domains=DOMAINS, timeout=3)
     assert run.phase == "TimedOut", run
-    until(lambda: world.web.held == 0, "the connection ends with its run")
+    until(lambda: world.behaviour.held == 0, "the connection ends with its run")
 
 
 def test_a_proxy_that_restarts_breaks_no_run(cluster, box, world):  # noqa: F811
     """Its state travels with the connections: the same run goes on through new pods."""
+    world.web.pages.update({f"/{page}": b"ok" for page in ("before", "between", "after")})
     replicas = cluster.admin.get("deployments", SYSTEM, "sandgate-egress")["spec"]["replicas"]
     run = box.start("""
 import time, urllib.request
 def get(path):
     return urllib.request.urlopen("https://allowed.test" + path, timeout=20).read()
-get("/hello?before")
+get("/before")
 failed = None
 while failed is None:
     try:
-        get("/hello?between")
+        get("/between")
     except OSError as problem:
         failed = str(problem)
 while True:
     try:
-        get("/hello?after")
+        get("/after")
         break
     except OSError:
         time.sleep(0.2)
 print("went on after:", failed)
 """, domains=DOMAINS, timeout=300)
-    until(lambda: "/hello?between" in world.web.seen, "the run reaches the far side")
+    until(lambda: world.asked("/between"), "the run reaches the far side")
     cluster.scale("sandgate-egress", 0)
     cluster.scale("sandgate-egress", replicas)
     run.finish(seconds=300)
     assert run.phase == "Succeeded" and "went on after:" in run.stdout, run
-    assert "/hello?after" in world.web.seen
+    assert world.asked("/after")
 
 
 def test_without_network_policies_a_run_still_has_one_way_out(cluster, tenant, box, world):  # noqa: F811
@@ -91,19 +92,19 @@ def test_without_network_policies_a_run_still_has_one_way_out(cluster, tenant, b
     targets = [("udp", nethost.HOST, 53), ("tcp", nethost.HOST, 443), ("tcp", proxy, 8443)]
     run = box.start(PROBE + f"""
 import urllib.request
-urllib.request.urlopen("https://allowed.test/wait?policies", timeout=200).read()
+urllib.request.urlopen("https://allowed.test/wait/policies", timeout=200).read()
 print(json.dumps(probe_all({targets!r})))
 """, domains=DOMAINS, timeout=300)
-    until(lambda: "/wait?policies" in world.web.seen, "the run waits at the far side")
+    until(lambda: world.asked("/wait/policies"), "the run waits at the far side")
     cluster.scale("sandgate-operator", 0)  # it would put them back
     try:
         for policy in cluster.admin.list("networkpolicies", tenant.namespace):
             cluster.admin.delete("networkpolicies", tenant.namespace, policy["metadata"]["name"])
-        world.web.released.set()
+        world.behaviour.released.set()
     finally:
         cluster.scale("sandgate-operator", 1)
     run.finish()
-    world.web.released.clear()
+    world.behaviour.released.clear()
     assert run.phase == "Succeeded", run
     seen = json.loads(run.stdout)
     assert not [target for target, outcome in seen.items() if outcome in REACHED], seen

@@ -84,6 +84,8 @@ class Server:
         if directory:
             self.pages.update(repository(pathlib.Path(directory)))
         self.asked = []  # (Host, path) of each request
+        self.accepted = 0  # TCP connections
+        self.actions = {}  # first part of a path: what answers, called with the request's handler
         web = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -92,13 +94,19 @@ class Server:
             def do_GET(self):
                 path = self.path.split("?")[0]
                 web.asked.append((self.headers["Host"], path))
+                action = web.actions.get(path.split("/")[1])
+                if action:
+                    return action(self)
                 data = web.pages.get(path)
-                self.send_response(404 if data is None else 200)
                 kind = "text/html" if path.startswith("/simple/") else "application/octet-stream"
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(data or b"")))
+                self.answer(404 if data is None else 200, data or b"", ("Content-Type", kind))
+
+            def answer(self, status, body, *headers):
+                self.send_response(status)
+                for name, value in [*headers, ("Content-Length", str(len(body)))]:
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data or b"")
+                self.wfile.write(body)
 
             def log_message(self, *_):
                 pass
@@ -109,6 +117,7 @@ class Server:
 
             def get_request(self):
                 connection, client = super().get_request()
+                web.accepted += 1
                 return web.context.wrap_socket(connection, server_side=True,
                                                do_handshake_on_connect=False), client
 
