@@ -18,8 +18,8 @@ NETWORK = {"enabled": True, "allowedDomains": DOMAINS}
 @pytest.fixture(scope="module")
 def world(cluster, tmp_path_factory):
     with outside.Outside(tmp_path_factory.mktemp("outside")) as host:
-        with egress.configured(cluster, resolver=host.dns.address, ca_bundle=host.ca_pem,
-                               allowed_private=[nethost.HOST, nethost.SECOND]):
+        with egress.settings(cluster, resolver=[host.dns.address], ca=host.ca_pem,
+                             allowed_private=[f"{nethost.HOST}/32", f"{nethost.SECOND}/32"]):
             yield host
 
 

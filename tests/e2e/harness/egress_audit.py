@@ -1,26 +1,18 @@
-"""The egress proxy's audit lines, as its pods log them."""
+"""The egress proxy's audit lines of one sandbox, from a moment on."""
 
-import json
-
+from . import egress
 from .wait import until
 
 
 class Mark:
-    """A moment: the lines of one sandbox's connections that ended after it."""
+    """A moment: the lines of the connections of one pod that ended after it."""
 
     def __init__(self, cluster, pod_ip):
         self.cluster, self.pod_ip = cluster, pod_ip
         self.before = len(self._all())
 
     def _all(self):
-        lines = []
-        for text in self.cluster.logs("egress"):
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue
-            if line.get("msg") == "egress connection" and line["client"] == self.pod_ip:
-                lines.append(line)
+        lines = egress.connections(self.cluster, client=self.pod_ip)
         return sorted(lines, key=lambda line: line["time"])
 
     def lines(self, count):
