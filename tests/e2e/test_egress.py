@@ -49,7 +49,7 @@ def seen(cluster, box, world, addresses):
     flips = itertools.count()
     world.dns.names["rebinding.wild.test"] = \
         lambda kind: [nethost.HOST, "10.1.2.3"] if next(flips) else [nethost.HOST, "127.0.0.1"]
-    accepted = world.web.accepted
+    accepted, asked = world.web.accepted, list(world.web.asked)
     pod = box.fetch()["status"]["podIP"]
     mark = egress_audit.Mark(cluster, pod)
     run = box.run(egress_rows.program(rows.values()), timeout=300, domains=DOMAINS)
@@ -57,7 +57,9 @@ def seen(cluster, box, world, addresses):
     answers = egress_rows.answers(run.stdout)
     lines = mark.lines(len(rows))
     assert len(answers) == len(lines) == len(rows)
-    assert world.web.accepted == accepted, "a refused connection reached the far side"
+    # The proxy connects before it reads the ClientHello, and sends nothing before it has.
+    assert world.web.accepted - accepted <= sum(row.then is not None for row in rows.values())
+    assert world.web.asked == asked, "a refused connection reached the far side"
     return dict(zip(rows, zip(rows.values(), answers, lines)))
 
 
@@ -89,7 +91,7 @@ print(opener.open("https://NAME/").read().decode(), end="")
 """),
     "curl": ("shell", "curl -sS --fail https://NAME/"),
     "curl, that ignores proxies": ("shell", "curl -sS --fail --noproxy '*' https://NAME/"),
-    "git": ("shell", "git clone --quiet https://NAME/demo.git && cat demo/file"),
+    "git": ("shell", "rm -rf demo && git clone --quiet https://NAME/demo.git && cat demo/file"),
     "Node's fetch": ("javascript", """
 fetch("https://NAME/").then(r => r.text()).then(t => process.stdout.write(t));
 """),
@@ -208,18 +210,15 @@ def test_only_sandboxes_with_network_reach_the_proxy(cluster, tenant, world):
     proxy = cluster.ready_pod("egress")["status"]["podIP"]
     targets = [("tcp", nethost.HOST, 443), ("tcp", service, 8443), ("tcp", proxy, 8443)]
     done = from_plain_pod(cluster, pod, PROBE + f"print(json.dumps(probe_all({targets!r})))")
-    seen = json.loads(done)
+    seen = json.loads(done)  # "refused" may be the network plugin's own word: the proxy listens
     assert seen[f"tcp {nethost.HOST}:443"] == "open"
-    assert seen[f"tcp {service}:8443"] not in REACHED
-    assert seen[f"tcp {proxy}:8443"] not in REACHED
+    assert seen[f"tcp {service}:8443"] != "open"
+    assert seen[f"tcp {proxy}:8443"] != "open"
 
 
 def test_the_approver_is_shown_the_domains(tenant, box):
     with tenant.approver.silent():
-        run = box.start("print(1)", domains=["Allowed.Test.", "allowed.test", "*.wild.test"])
-        run.wait("AwaitingApproval", "Failed")
-        if run.phase == "Failed":  # the API server takes only the plain form: then nothing is asked
-            return
+        run = box.start("print(1)", domains=DOMAINS).wait("AwaitingApproval")
         request = tenant.admin.get("approvals", tenant.namespace, run.name)["spec"]["request"]
         assert request["summary"]["domains"] == DOMAINS
         assert request["risk"] == "CRITICAL"
