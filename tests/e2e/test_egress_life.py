@@ -14,7 +14,7 @@ from test_egress import DOMAINS, NETWORK, world  # noqa: F401 (a fixture)
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "egress"))
 
 import hello  # noqa: E402
-from test_many import RawEcho  # noqa: E402
+import upstream  # noqa: E402
 
 CONNECTIONS = 1_000
 
@@ -148,7 +148,7 @@ print(len(open_ones))
 
 
 def test_a_thousand_connections_at_once(box, world):  # noqa: F811
-    far = world.within(lambda: RawEcho(nethost.SECOND))
+    far = world.within(lambda: upstream.RawEcho(nethost.SECOND))
     world.dns.names["many.wild.test"] = [nethost.SECOND]
     greeting = hello.record("many.wild.test").hex()
     code = THOUSAND.replace("HELLO", greeting).replace("COUNT", str(CONNECTIONS))
