@@ -1,7 +1,16 @@
 """The egress proxy's audit lines of one sandbox, from a moment on."""
 
+import datetime
+
 from . import egress
 from .wait import until
+
+
+def began(line):
+    """When the connection was accepted: its end, which is when the line was written, can come after
+    the next one's."""
+    ended = datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00"))
+    return ended - datetime.timedelta(milliseconds=int(line["durationMs"]))
 
 
 class Mark:
@@ -12,11 +21,10 @@ class Mark:
         self.before = len(self._all())
 
     def _all(self):
-        lines = egress.connections(self.cluster, client=self.pod_ip)
-        return sorted(lines, key=lambda line: line["time"])
+        return sorted(egress.connections(self.cluster, client=self.pod_ip), key=began)
 
     def lines(self, count):
-        """Exactly so many, in the order in which the connections ended."""
+        """Exactly so many, in the order in which the connections began."""
         def there():
             found = self._all()[self.before:]
             return found if len(found) >= count else None

@@ -67,7 +67,9 @@ class NetHost:
         if self.server:
             self.server.kill()
             self.server.wait()
-        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
+        # The link by itself: the namespace lives on until the last socket in it is closed.
+        for words in (["link", "del", self.name], ["netns", "del", self.name]):
+            subprocess.run(["ip", *words], check=False, capture_output=True)
 
     @staticmethod
     def _ip(*arguments):
