@@ -227,6 +227,9 @@ RunSpec SpecFor(const FileRequest& file, int64_t memory_bytes, int64_t disk_byte
                 std::string workspace) {
   RunSpec spec = WithLimits(memory_bytes, disk_bytes, std::move(workspace));
   spec.file = file;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  spec.address_space_bytes = 0;  // their shadow memory is larger than any limit
+#endif
   return spec;
 }
 
