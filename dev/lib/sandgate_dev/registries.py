@@ -41,10 +41,20 @@ def pip_index():
     for name in (":env:.index-url", "install.index-url", "global.index-url"):
         if name in configured:
             return configured[name]
-    shebang = re.match(rb"#!\s*(\S+)", open(shutil.which("pip3"), "rb").readline()) \
-        if shutil.which("pip3") else None
-    python = shebang[1].decode() if shebang else "python3"
-    return _output(python, "-c", PIP_DEFAULT).strip()
+    for python in (*_interpreter_of("pip3"), "python3"):
+        if index := _output(python, "-c", PIP_DEFAULT).strip():
+            return index
+    return ""
+
+
+def _interpreter_of(program):
+    """The Python of a script's first line, if that names one."""
+    path = shutil.which(program)
+    if path is None:
+        return []
+    with open(path, "rb") as script:
+        first = re.match(r"#!\s*(\S*python[0-9.]*)\s*$", script.readline().decode(errors="replace"))
+    return [first[1]] if first else []
 
 
 def npm_registry():
@@ -73,9 +83,11 @@ def _hosts(base, links):
 
 
 def _usable(url):
-    """What a sandbox can reach at all: https, on the usual port."""
+    """What a sandbox can reach at all: https, on the usual port, without a password in it (which
+    would land in the policy)."""
     parts = urllib.parse.urlsplit(url)
-    return parts.scheme == "https" and parts.hostname and parts.port in (None, 443)
+    return (parts.scheme == "https" and parts.hostname and parts.port in (None, 443)
+            and "@" not in parts.netloc)
 
 
 def pypi():
