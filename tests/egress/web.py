@@ -98,7 +98,7 @@ class Server:
                 if action:
                     return action(self)
                 data = web.pages.get(path)
-                kind = "text/html" if path.startswith("/simple/") else "application/octet-stream"
+                kind = "text/html" if "/simple/" in path else "application/octet-stream"
                 self.answer(404 if data is None else 200, data or b"", ("Content-Type", kind))
 
             def answer(self, status, body, *headers):

@@ -155,9 +155,9 @@ class Box:
             "apiVersion": API, "kind": "Execution", "metadata": {"name": name}, "spec": spec})
         return Run(user, self.namespace, name, self.tenant.admin)
 
-    def run(self, code, **options):
+    def run(self, code, language=None, **options):
         """Creates an Execution and waits for its end."""
-        return self.start(code, **options).finish()
+        return self.start(code, language, **options).finish()
 
     def write_file(self, path, content, **members):
         """Writes text or bytes."""
