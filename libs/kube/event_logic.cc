@@ -14,7 +14,9 @@ void Bound(Table* table) {
   }));
 }
 
-std::string Id(const std::string& uid, const std::string& text) { return uid + "\n" + text; }
+std::string Id(const std::string& uid, const std::string& text) {
+  return uid + "\n" + text;
+}
 
 }  // namespace
 

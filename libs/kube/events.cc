@@ -118,23 +118,22 @@ class EventRecorder::Impl {
   base::Status Create(const Api& api, const Pending& event) {
     std::string ns = api::StringOr(event.object, "namespace");
     if (ns.empty()) ns = "default";  // where those of cluster-scoped objects belong
-    const std::string name = api::StringOr(event.object, "name").substr(0, kMaxNamePrefix) + "." +
-                             base::RandomHex(8);
+    const std::string name =
+        api::StringOr(event.object, "name").substr(0, kMaxNamePrefix) + "." + base::RandomHex(8);
     const std::string time = base::FormatTime(event.time);
-    const api::Json object = {
-        {"apiVersion", "v1"},
-        {"kind", "Event"},
-        {"metadata", {{"name", name}, {"namespace", ns}}},
-        {"involvedObject", event.object},
-        {"reason", event.reason},
-        {"message", event.message},
-        {"type", event.type == EventType::kNormal ? "Normal" : "Warning"},
-        {"count", 1},
-        {"firstTimestamp", time},
-        {"lastTimestamp", time},
-        {"source", {{"component", component_}}},
-        {"reportingComponent", component_},
-        {"reportingInstance", instance_}};
+    const api::Json object = {{"apiVersion", "v1"},
+                              {"kind", "Event"},
+                              {"metadata", {{"name", name}, {"namespace", ns}}},
+                              {"involvedObject", event.object},
+                              {"reason", event.reason},
+                              {"message", event.message},
+                              {"type", event.type == EventType::kNormal ? "Normal" : "Warning"},
+                              {"count", 1},
+                              {"firstTimestamp", time},
+                              {"lastTimestamp", time},
+                              {"source", {{"component", component_}}},
+                              {"reportingComponent", component_},
+                              {"reportingInstance", instance_}};
     const base::Status status = api.Create(kEvents, ns, object).status();
     if (status.ok()) {
       correlator_.Created(event.Uid(), event.Text(), name, std::chrono::steady_clock::now());
@@ -174,10 +173,12 @@ EventRecorder::~EventRecorder() = default;
 
 void EventRecorder::Record(const api::Json& object, EventType type, const std::string& reason,
                            const std::string& message) {
-  impl_->Push({Involved(object), type, Cut(reason, kMaxReasonBytes),
-               Cut(message, kMaxMessageBytes), base::RealClock().Now()});
+  impl_->Push({Involved(object), type, Cut(reason, kMaxReasonBytes), Cut(message, kMaxMessageBytes),
+               base::RealClock().Now()});
 }
 
-uint64_t EventRecorder::dropped() const { return impl_->dropped(); }
+uint64_t EventRecorder::dropped() const {
+  return impl_->dropped();
+}
 
 }  // namespace sandgate::kube

@@ -95,8 +95,8 @@ class LeaderElector::Impl {
   }
 
   base::Status Write(const Api& api, const std::optional<LeaseRecord>& lease, LeaderMove move) {
-    const api::Json spec = LeaseSpec(lease, move, options_.identity, options_.lease_duration,
-                                     base::RealClock().Now());
+    const api::Json spec =
+        LeaseSpec(lease, move, options_.identity, options_.lease_duration, base::RealClock().Now());
     if (!lease) {
       const api::Json object = {{"apiVersion", kLeases.ApiVersion()},
                                 {"kind", kLeases.kind},
@@ -104,10 +104,10 @@ class LeaderElector::Impl {
                                 {"spec", spec}};
       return api.Create(kLeases, options_.ns, object).status();
     }
-    return api.Patch(kLeases, options_.ns, options_.name, PatchType::kMerge,
-                     {{"metadata",
-                       {{"uid", lease->uid}, {"resourceVersion", lease->resource_version}}},
-                      {"spec", spec}})
+    return api
+        .Patch(kLeases, options_.ns, options_.name, PatchType::kMerge,
+               {{"metadata", {{"uid", lease->uid}, {"resourceVersion", lease->resource_version}}},
+                {"spec", spec}})
         .status();
   }
 
@@ -157,8 +157,8 @@ class LeaderElector::Impl {
 
   void Sleep(const std::stop_token& stop) {
     const double random = std::uniform_real_distribution<double>(0, 1)(engine_);
-    const auto period = std::chrono::duration<double, std::milli>(options_.retry_period) *
-                        (1 + kJitter * random);
+    const auto period =
+        std::chrono::duration<double, std::milli>(options_.retry_period) * (1 + kJitter * random);
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
@@ -183,9 +183,17 @@ LeaderElector::LeaderElector(Api api, LeaderOptions options, std::function<void(
                              std::function<void()> on_stopped)
     : impl_(std::make_unique<Impl>(std::move(api), std::move(options), std::move(on_started),
                                    std::move(on_stopped))) {}
-LeaderElector::~LeaderElector() { impl_->Stop(); }
-void LeaderElector::Start() { impl_->Start(); }
-void LeaderElector::Stop() { impl_->Stop(); }
-bool LeaderElector::IsLeader() const { return impl_->IsLeader(); }
+LeaderElector::~LeaderElector() {
+  impl_->Stop();
+}
+void LeaderElector::Start() {
+  impl_->Start();
+}
+void LeaderElector::Stop() {
+  impl_->Stop();
+}
+bool LeaderElector::IsLeader() const {
+  return impl_->IsLeader();
+}
 
 }  // namespace sandgate::kube

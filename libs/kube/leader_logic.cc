@@ -5,9 +5,12 @@ namespace sandgate::kube {
 LeaseRecord LeaseFromJson(const api::Json& lease) {
   const api::Json& meta = api::Member(lease, "metadata");
   const api::Json& spec = api::Member(lease, "spec");
-  return {api::StringOr(meta, "uid"),         api::StringOr(meta, "resourceVersion"),
-          api::StringOr(spec, "holderIdentity"), api::StringOr(spec, "acquireTime"),
-          api::StringOr(spec, "renewTime"),   api::IntOr(spec, "leaseTransitions")};
+  return {api::StringOr(meta, "uid"),
+          api::StringOr(meta, "resourceVersion"),
+          api::StringOr(spec, "holderIdentity"),
+          api::StringOr(spec, "acquireTime"),
+          api::StringOr(spec, "renewTime"),
+          api::IntOr(spec, "leaseTransitions")};
 }
 
 void ObserveLease(const std::optional<LeaseRecord>& lease, base::MonotonicTime now,

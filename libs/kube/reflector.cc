@@ -72,12 +72,12 @@ class Reflector::Impl {
     watch.resource_version = call.resource_version;
     const auto opened = std::chrono::steady_clock::now();
     NextCall next = ReadOn{};
-    const base::Status status = api.Watch(options_.resource, options_.ns, watch, kServerTimeout,
-                                          kIdle, stop, [&](std::string_view line) {
-                                            next = Take(ParseWatchLine(line));
-                                            return std::holds_alternative<ReadOn>(next) &&
-                                                   !stop.stop_requested();
-                                          });
+    const base::Status status =
+        api.Watch(options_.resource, options_.ns, watch, kServerTimeout, kIdle, stop,
+                  [&](std::string_view line) {
+                    next = Take(ParseWatchLine(line));
+                    return std::holds_alternative<ReadOn>(next) && !stop.stop_requested();
+                  });
     // What a line decided (an ERROR event) comes before how the stream ended.
     if (!std::holds_alternative<ReadOn>(next)) return next;
     if (status.ok()) {
@@ -117,8 +117,7 @@ class Reflector::Impl {
   }
 
   void Warn(const char* what, const base::Status& status) const {
-    base::LogWarning(what,
-                     {{"resource", options_.resource.plural}, {"error", status.ToString()}});
+    base::LogWarning(what, {{"resource", options_.resource.plural}, {"error", status.ToString()}});
   }
 
   const Api api_;
@@ -131,9 +130,17 @@ class Reflector::Impl {
 
 Reflector::Reflector(Api api, ReflectorOptions options, ReflectorCallbacks callbacks)
     : impl_(std::make_unique<Impl>(std::move(api), std::move(options), std::move(callbacks))) {}
-Reflector::~Reflector() { impl_->Stop(); }
-void Reflector::Start() { impl_->Start(); }
-void Reflector::Stop() { impl_->Stop(); }
-bool Reflector::HasSynced() const { return impl_->HasSynced(); }
+Reflector::~Reflector() {
+  impl_->Stop();
+}
+void Reflector::Start() {
+  impl_->Start();
+}
+void Reflector::Stop() {
+  impl_->Stop();
+}
+bool Reflector::HasSynced() const {
+  return impl_->HasSynced();
+}
 
 }  // namespace sandgate::kube

@@ -72,7 +72,9 @@ WatchStep OnWatchFailure(const Watching& state, const Status& status, double ran
 }
 
 // For events that do not belong to the state.
-WatchStep ListAnew(int failures, double random) { return BackOff("", failures + 1, random); }
+WatchStep ListAnew(int failures, double random) {
+  return BackOff("", failures + 1, random);
+}
 
 WatchStep StepFrom(Listing state, WatchEvent event, double random) {
   const int failures = state.failures;
@@ -116,12 +118,13 @@ CallFailed Unreadable(const std::string& why) {
 
 }  // namespace
 
-WatchStep StartWatching() { return {Listing{}, {{}, ListNext{""}}}; }
+WatchStep StartWatching() {
+  return {Listing{}, {{}, ListNext{""}}};
+}
 
 WatchStep Step(WatchState state, WatchEvent event, double random) {
-  return std::visit(
-      [&](auto&& one) { return StepFrom(std::move(one), std::move(event), random); },
-      std::move(state));
+  return std::visit([&](auto&& one) { return StepFrom(std::move(one), std::move(event), random); },
+                    std::move(state));
 }
 
 WatchEvent ParseWatchLine(std::string_view line) {

@@ -88,12 +88,20 @@ void WorkQueue::AddRateLimited(const Key& key) {
 void WorkQueue::Forget(const Key& key) {
   impl_->Locked([&](WorkQueueState* state, base::MonotonicTime) { state->Forget(key); });
 }
-std::optional<Key> WorkQueue::Get() { return impl_->Get(/*block=*/true); }
-std::optional<Key> WorkQueue::TryGet() { return impl_->Get(/*block=*/false); }
+std::optional<Key> WorkQueue::Get() {
+  return impl_->Get(/*block=*/true);
+}
+std::optional<Key> WorkQueue::TryGet() {
+  return impl_->Get(/*block=*/false);
+}
 void WorkQueue::Done(const Key& key) {
   impl_->Locked([&](WorkQueueState* state, base::MonotonicTime) { state->Done(key); });
 }
-void WorkQueue::ShutDown() { impl_->ShutDown(); }
-size_t WorkQueue::depth() const { return impl_->depth(); }
+void WorkQueue::ShutDown() {
+  impl_->ShutDown();
+}
+size_t WorkQueue::depth() const {
+  return impl_->depth();
+}
 
 }  // namespace sandgate::kube

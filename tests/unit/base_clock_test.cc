@@ -35,7 +35,8 @@ TEST(ClockTest, FormatsAsTheApiServerDoes) {
 }
 
 TEST(ClockTest, ParsesWhatItFormats) {
-  for (const int64_t at : {int64_t{0}, int64_t{1'700'000'000}, int64_t{-86'400}, int64_t{4'000'000'000}}) {
+  for (const int64_t at :
+       {int64_t{0}, int64_t{1'700'000'000}, int64_t{-86'400}, int64_t{4'000'000'000}}) {
     const Time time = At(at, microseconds(123'456));
     EXPECT_EQ(ParseTime(FormatMicroTime(time)), time);
     EXPECT_EQ(ParseTime(FormatTime(time)), At(at));

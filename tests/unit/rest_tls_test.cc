@@ -108,8 +108,8 @@ TEST_F(RestTls, ACallersTokenNeverTravelsWithOurCertificate) {
 
 TEST_F(RestTls, PlainHttpIsForLoopbackAlone) {
   for (const char* url : {"http://10.96.0.1:443", "http://localhost:1", "ftp://127.0.0.1:1", "",
-                          "http://127.0.0.1.example.com:1", "https://[", "https://a b", "https://", "https://a:0x1", "https://u@h:1",
-                          "https://h:1?x", "https://[::1]:1"}) {
+                          "http://127.0.0.1.example.com:1", "https://[", "https://a b", "https://",
+                          "https://a:0x1", "https://u@h:1", "https://h:1?x", "https://[::1]:1"}) {
     Config config = Trusting(authority);
     config.base_url = url;
     EXPECT_EQ(CreateTransport(config).status().code(), Code::kInvalidArgument) << url;
