@@ -1,8 +1,10 @@
 // What a run with network is given: where the proxy is, a grant that holds there, authorities.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "libs/base/ids.h"
 #include "libs/base/log.h"
@@ -90,7 +92,7 @@ class EgressGrantsTest : public ::testing::Test {
   const std::shared_ptr<FakeTransport> server_ = std::make_shared<FakeTransport>(clock_);
   Settings settings_;
   std::string log_;
-  int granted_ = 0;
+  std::atomic<int> granted_ = 0;
 };
 
 TEST_F(EgressGrantsTest, WithoutAProxyNothingIsReadAndNothingGranted) {
@@ -137,6 +139,26 @@ TEST_F(EgressGrantsTest, WhatWasReadCountsForAWhile) {
   server_->Remove(kube::kServices, settings_.ns, "sandgate-egress");
   EXPECT_EQ(grants->View().state, State::kBroken);
   EXPECT_FALSE(grants->For(AdmittedRun()).ok());
+}
+
+TEST_F(EgressGrantsTest, ManyWorkersAtOnceReadOnce) {
+  PutService();
+  const auto grants = New();
+  (void)grants->View();  // the keys are made
+  server_->ClearCalls();
+  clock_.Advance(kEgressFresh);
+  const Admitted admitted = AdmittedRun();
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 8; ++i) {
+    workers.emplace_back([&] {
+      EXPECT_EQ(grants->View().state, State::kReady);
+      EXPECT_TRUE(grants->For(admitted).ok());
+      EXPECT_TRUE(grants->Ready() && grants->KeyAge());
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_EQ(server_->calls().size(), 3u) << "Service, Secret, ConfigMap";
+  EXPECT_EQ(granted_, 8);
 }
 
 TEST_F(EgressGrantsTest, AnApiServerThatIsAwayComesBack) {
