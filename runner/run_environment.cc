@@ -45,7 +45,7 @@ Variables InstallEnvironment(const api::InstallRequest& install, int64_t memory_
           "PIP_NO_CACHE_DIR=1",
           "PIP_PROGRESS_BAR=off",
           "PIP_DISABLE_PIP_VERSION_CHECK=1",
-          "PIP_NO_WARN_SCRIPT_LOCATION=1",
+          "PIP_ROOT_USER_ACTION=ignore",
           "PIP_KEYRING_PROVIDER=disabled",
           // Distributions mark their Python as theirs; nothing of it is touched here.
           "PIP_BREAK_SYSTEM_PACKAGES=1",

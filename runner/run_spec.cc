@@ -145,8 +145,12 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 void AddPip(const api::InstallRequest& install, RunSpec* spec) {
   spec->code = kPipProgram;
   spec->code_path = std::string(kCodeDirectory) + "/pip_program.py";
-  spec->argv = {"python3",         spec->code_path, "install",  "--user", "--index-url",
-                install.index_url, "--report",      kPipReport, "--",     install.package};
+  // Its commands are found by later runs; what pip would say of that concerns this one alone. (As a
+  // variable the option means its contrary.)
+  spec->argv = {
+      "python3",      spec->code_path,   "install",  "--user",   "--no-warn-script-location",
+      "--index-url",  install.index_url, "--report", kPipReport, "--",
+      install.package};
 }
 
 void AddNpm(const api::InstallRequest& install, RunSpec* spec) {

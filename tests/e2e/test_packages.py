@@ -89,6 +89,7 @@ def test_a_python_package(tenant, fresh, tool):
     assert result["success"] is True and result["error"] is None, result
     assert result["package"] == "greeting==1.0" and result["registry"] == "pypi"
     assert "Successfully installed greeting-1.0 helper-lib-1.0" in result["stdout"], result
+    assert result["stderr"] == "", result
     hashes = {(one.name, one.version): one.sha256 for one in package_index.examples()}
     assert result["packages"] == [
         {"name": name, "version": version, "hash": "sha256:" + hashes[name, version]}

@@ -112,6 +112,7 @@ TEST_F(InstallRun, WhatWasInstalledIsToldAndCanBeImported) {
   ASSERT_EQ(state.exit_code, 0) << Said(state);
   EXPECT_EQ(state.error_code, "") << state.error_message;
   EXPECT_THAT(state.out, HasSubstr("Successfully installed greeting-1.0 helper-lib-1.0"));
+  EXPECT_EQ(state.err, "");
   ASSERT_EQ(state.packages.size(), 2u);
   EXPECT_EQ(state.packages[0].name + " " + state.packages[0].version, "greeting 1.0");
   EXPECT_EQ(state.packages[1].name + " " + state.packages[1].version, "helper-lib 1.0");
