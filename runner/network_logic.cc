@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "libs/api/bad_field.h"
 #include "libs/egress/domain.h"
 #include "runner/socket_address.h"
 
 namespace sandgate::runner {
 namespace {
-
-base::Status Bad(const std::string& field, const std::string& problem) {
-  return base::Status(base::Code::kInvalidArgument, field + ": " + problem);
-}
 
 bool IsTokenCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -39,19 +36,20 @@ bool IsHostLabel(std::string_view name) {
 
 base::Status CheckNetwork(const api::RunNetwork& network) {
   if (!SocketAddress::Parse(network.proxy)) {
-    return Bad("network.proxy", "must be an IP address and a port, as 192.0.2.7:8443");
+    return api::BadField("network.proxy", "must be an IP address and a port, as 192.0.2.7:8443");
   }
   if (network.grant.empty() ||
       !std::all_of(network.grant.begin(), network.grant.end(), IsTokenCharacter)) {
-    return Bad("network.grant", "must be a token of letters, digits, '-', '_' and '.'");
+    return api::BadField("network.grant", "must be a token of letters, digits, '-', '_' and '.'");
   }
   for (const std::string& domain : network.domains) {
     if (!egress::IsDomainPattern(domain)) {
-      return Bad("network.domains", "one is no normalised name, with or without '*.' before it");
+      return api::BadField("network.domains",
+                           "one is no normalised name, with or without '*.' before it");
     }
   }
   if (!network.ca_bundle.empty() && !IsPem(network.ca_bundle)) {
-    return Bad("network.caBundle", "must be certificates in PEM, or empty");
+    return api::BadField("network.caBundle", "must be certificates in PEM, or empty");
   }
   return base::Status::Ok();
 }

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 
+#include "libs/api/bad_field.h"
+
 namespace sandgate::api {
 namespace {
-
-base::Status Bad(const std::string& field, const std::string& problem) {
-  return base::Status(base::Code::kInvalidArgument, field + ": " + problem);
-}
 
 bool Printable(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
@@ -45,18 +43,18 @@ Json ToJson(const InstallRequest& install) {
 base::Result<InstallRequest> InstallRequestFromJson(const Json& json) {
   InstallRequest install;
   const auto installer = ParseInstaller(StringOr(json, "installer"));
-  if (!installer) return Bad("install.installer", "must be pip or npm");
+  if (!installer) return BadField("install.installer", "must be pip or npm");
   install.installer = *installer;
   install.package = StringOr(json, "package");
   // An option of the installer is no package.
   if (install.package.empty() || install.package.size() > kMaxPackageBytes ||
       install.package.front() == '-') {
-    return Bad("install.package", "must be a package, at most 256 bytes");
+    return BadField("install.package", "must be a package, at most 256 bytes");
   }
   install.index_url = StringOr(json, "indexUrl");
   if (!Fits(install.index_url, 1, kMaxIndexUrlBytes) ||
       !install.index_url.starts_with("https://")) {
-    return Bad("install.indexUrl", "must be an https:// address, at most 1024 bytes");
+    return BadField("install.indexUrl", "must be an https:// address, at most 1024 bytes");
   }
   return install;
 }
@@ -74,15 +72,15 @@ Json ToJson(const std::vector<InstalledPackage>& packages) {
 base::Result<std::vector<InstalledPackage>> PackagesFromJson(const Json& list) {
   std::vector<InstalledPackage> packages;
   if (list.is_null()) return packages;
-  if (!list.is_array()) return Bad("packages", "must be a list");
-  if (list.size() > kMaxInstalledPackages) return Bad("packages", "are too many");
+  if (!list.is_array()) return BadField("packages", "must be a list");
+  if (list.size() > kMaxInstalledPackages) return BadField("packages", "are too many");
   for (const Json& json : list) {
     InstalledPackage package{StringOr(json, "name"), StringOr(json, "version"),
                              StringOr(json, "hash")};
     if (!Fits(package.name, 1, kMaxPackageNameBytes) ||
         !Fits(package.version, 1, kMaxPackageVersionBytes) ||
         !Fits(package.hash, 0, kMaxPackageHashBytes)) {
-      return Bad("packages", "one has a name, version or hash that none can have");
+      return BadField("packages", "one has a name, version or hash that none can have");
     }
     packages.push_back(std::move(package));
   }

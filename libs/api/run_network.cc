@@ -1,5 +1,7 @@
 #include "libs/api/run_network.h"
 
+#include "libs/api/bad_field.h"
+
 namespace sandgate::api {
 namespace {
 
@@ -9,18 +11,14 @@ constexpr ProbeOutcome kOutcomes[] = {ProbeOutcome::kConnected, ProbeOutcome::kT
 constexpr size_t kMaxAddressBytes = 80;
 constexpr size_t kMaxDomainBytes = 255;  // "*." and a name
 
-base::Status Bad(const std::string& field, const std::string& problem) {
-  return base::Status(base::Code::kInvalidArgument, field + ": " + problem);
-}
-
 base::Result<std::string> Text(const Json& json, const char* key, const std::string& field,
                                size_t low, size_t high) {
   const Json& member = Member(json, key);
-  if (!member.is_string()) return Bad(field, "must be text");
+  if (!member.is_string()) return BadField(field, "must be text");
   std::string text = member.get<std::string>();
   if (text.size() < low || text.size() > high) {
-    return Bad(field,
-               "must be from " + std::to_string(low) + " to " + std::to_string(high) + " bytes");
+    return BadField(
+        field, "must be from " + std::to_string(low) + " to " + std::to_string(high) + " bytes");
   }
   return text;
 }
@@ -28,14 +26,14 @@ base::Result<std::string> Text(const Json& json, const char* key, const std::str
 base::Result<std::vector<std::string>> DomainsFromJson(const Json& json) {
   const std::string field = "network.domains";
   if (!json.is_array() || json.empty() || json.size() > kMaxRunDomains) {
-    return Bad(field, "must be a list of 1 to " + std::to_string(kMaxRunDomains) + " names");
+    return BadField(field, "must be a list of 1 to " + std::to_string(kMaxRunDomains) + " names");
   }
   std::vector<std::string> domains;
   for (const Json& one : json) {
-    if (!one.is_string() || one.empty()) return Bad(field, "must be names");
+    if (!one.is_string() || one.empty()) return BadField(field, "must be names");
     domains.push_back(one.get<std::string>());
     if (domains.back().empty() || domains.back().size() > kMaxDomainBytes) {
-      return Bad(field, "one is no name");
+      return BadField(field, "one is no name");
     }
   }
   return domains;
@@ -51,7 +49,7 @@ Json ToJson(const RunNetwork& network) {
 }
 
 base::Result<RunNetwork> RunNetworkFromJson(const Json& json) {
-  if (!json.is_object()) return Bad("network", "must be an object");
+  if (!json.is_object()) return BadField("network", "must be an object");
   RunNetwork network;
   auto proxy = Text(json, "proxy", "network.proxy", 1, kMaxAddressBytes);
   if (!proxy.ok()) return proxy.status();
@@ -94,8 +92,8 @@ base::Result<ProbeRequest> ProbeRequestFromJson(const Json& json) {
   const Json& millis = Member(json, "timeoutMillis");
   request.timeout_millis = millis.is_number_integer() ? millis.get<int64_t>() : 0;
   if (request.timeout_millis < 1 || request.timeout_millis > kMaxProbeMillis) {
-    return Bad("timeoutMillis",
-               "must be a whole number from 1 to " + std::to_string(kMaxProbeMillis));
+    return BadField("timeoutMillis",
+                    "must be a whole number from 1 to " + std::to_string(kMaxProbeMillis));
   }
   return request;
 }
@@ -109,7 +107,7 @@ base::Result<ProbeOutcome> ProbeOutcomeFromJson(const Json& json) {
   for (const ProbeOutcome outcome : kOutcomes) {
     if (name == ProbeOutcomeName(outcome)) return outcome;
   }
-  return Bad("outcome", "is unknown");
+  return BadField("outcome", "is unknown");
 }
 
 }  // namespace sandgate::api

@@ -1,5 +1,6 @@
 #include "libs/api/runner_protocol.h"
 
+#include "libs/api/bad_field.h"
 #include "libs/api/workspace_path.h"
 
 namespace sandgate::api {
@@ -12,41 +13,37 @@ constexpr size_t kMaxMessageBytes = 4096;
 constexpr size_t kMaxIdBytes = 128;
 constexpr size_t kMaxCursorBytes = 512;
 
-base::Status Bad(const std::string& field, const std::string& problem) {
-  return base::Status(base::Code::kInvalidArgument, field + ": " + problem);
-}
-
 base::Result<int64_t> Bounded(const Json& json, const char* key, int64_t low, int64_t high) {
   const Json& member = Member(json, key);
-  if (!member.is_number_integer()) return Bad(key, "must be a whole number");
+  if (!member.is_number_integer()) return BadField(key, "must be a whole number");
   const int64_t value = member.get<int64_t>();
   if (value < low || value > high) {
-    return Bad(key, "must be from " + std::to_string(low) + " to " + std::to_string(high));
+    return BadField(key, "must be from " + std::to_string(low) + " to " + std::to_string(high));
   }
   return value;
 }
 
 base::Result<std::string> Id(const Json& json, const char* key) {
   std::string id = StringOr(json, key);
-  if (id.empty() || id.size() > kMaxIdBytes) return Bad(key, "must be 1 to 128 characters");
+  if (id.empty() || id.size() > kMaxIdBytes) return BadField(key, "must be 1 to 128 characters");
   return id;
 }
 
 base::Result<std::string> Stream(const Json& json, const char* key, int64_t max_output_bytes) {
   auto bytes = Base64Decode(StringOr(json, key));
-  if (!bytes) return Bad(key, "is not base64");
+  if (!bytes) return BadField(key, "is not base64");
   // The mark stands on a line of its own.
   const size_t limit = static_cast<size_t>(max_output_bytes) + sizeof kTruncationMark + 1;
-  if (bytes->size() > limit) return Bad(key, "is longer than the run's output limit");
+  if (bytes->size() > limit) return BadField(key, "is longer than the run's output limit");
   return *std::move(bytes);
 }
 
 base::Status ReadCode(const Json& json, RunRequest* request) {
   const auto language = ParseLanguage(StringOr(json, "language"));
-  if (!language) return Bad("language", "must be python, javascript or shell");
+  if (!language) return BadField("language", "must be python, javascript or shell");
   request->language = *language;
   auto code = Base64Decode(StringOr(json, "code"));
-  if (!code || code->empty()) return Bad("code", "must be base64 and not empty");
+  if (!code || code->empty()) return BadField("code", "must be base64 and not empty");
   request->code = *std::move(code);
   return base::Status::Ok();
 }
@@ -54,9 +51,9 @@ base::Status ReadCode(const Json& json, RunRequest* request) {
 // What the path means is the file operation's own business; here only its size counts.
 base::Status ReadPath(const Json& json, RunRequest* request) {
   const Json& path = Member(json, "path");
-  if (!path.is_string()) return Bad("path", "must be text");
+  if (!path.is_string()) return BadField("path", "must be text");
   request->path = path.get<std::string>();
-  if (request->path.size() > kMaxPathBytes) return Bad("path", "must be at most 4096 bytes");
+  if (request->path.size() > kMaxPathBytes) return BadField("path", "must be at most 4096 bytes");
   return base::Status::Ok();
 }
 
@@ -64,11 +61,12 @@ base::Status ReadWrite(const Json& json, RunRequest* request) {
   const Json& encoded = Member(json, "content");
   auto content = encoded.is_string() ? Base64Decode(encoded.get_ref<const std::string&>())
                                      : std::optional<std::string>();
-  if (!content) return Bad("content", "must be base64");
-  if (content->size() > kMaxContentBytes) return Bad("content", "must be at most 524288 bytes");
+  if (!content) return BadField("content", "must be base64");
+  if (content->size() > kMaxContentBytes)
+    return BadField("content", "must be at most 524288 bytes");
   request->content = *std::move(content);
   const Json& append = Member(json, "append");
-  if (!append.is_boolean()) return Bad("append", "must be true or false");
+  if (!append.is_boolean()) return BadField("append", "must be true or false");
   request->append = append.get<bool>();
   if (json.contains("mode")) {
     const auto mode = Bounded(json, "mode", 0, 0777);
@@ -83,9 +81,9 @@ base::Status ReadList(const Json& json, RunRequest* request) {
   if (!limit.ok()) return limit.status();
   request->limit = *limit;
   if (const Json& cursor = Member(json, "cursor"); !cursor.is_null()) {
-    if (!cursor.is_string()) return Bad("cursor", "must be text");
+    if (!cursor.is_string()) return BadField("cursor", "must be text");
     request->cursor = cursor.get<std::string>();
-    if (request->cursor.size() > kMaxCursorBytes) return Bad("cursor", "is no cursor");
+    if (request->cursor.size() > kMaxCursorBytes) return BadField("cursor", "is no cursor");
   }
   return ReadPath(json, request);
 }
@@ -94,7 +92,7 @@ base::Status ReadInstall(const Json& json, RunRequest* request) {
   auto install = InstallRequestFromJson(Member(json, "install"));
   if (!install.ok()) return install.status();
   request->install = std::move(install).value();
-  if (!request->network) return Bad("network", "is missing: an install cannot do without");
+  if (!request->network) return BadField("network", "is missing: an install cannot do without");
   return base::Status::Ok();
 }
 
@@ -109,11 +107,11 @@ base::Status ReadNetwork(const Json& json, RunRequest* request) {
 
 base::Status ReadOperation(const Json& json, RunRequest* request) {
   const auto operation = ParseOperation(StringOr(json, "operation"));
-  if (!operation) return Bad("operation", "is unknown");
+  if (!operation) return BadField("operation", "is unknown");
   request->operation = *operation;
   if (base::Status read = ReadNetwork(json, request); !read.ok()) return read;
   if (request->network && IsFileOperation(*operation)) {
-    return Bad("network", "a file operation has no use for it");
+    return BadField("network", "a file operation has no use for it");
   }
   switch (*operation) {
     case Operation::kExecute:
@@ -127,7 +125,7 @@ base::Status ReadOperation(const Json& json, RunRequest* request) {
     case Operation::kListFiles:
       return ReadList(json, request);
   }
-  return Bad("operation", "is unknown");
+  return BadField("operation", "is unknown");
 }
 
 Json FilesToJson(const std::vector<FileEntry>& files) {
@@ -147,34 +145,34 @@ base::Result<FileEntry> FileFromJson(const Json& json) {
   const auto name = Base64Decode(StringOr(json, "name"));
   if (!name || name->empty() || name->size() > kMaxNameBytes || *name == "." || *name == ".." ||
       name->find('/') != std::string::npos || name->find('\0') != std::string::npos) {
-    return Bad("files", "one has a name that no file can have");
+    return BadField("files", "one has a name that no file can have");
   }
   const auto type = ParseFileType(StringOr(json, "type"));
-  if (!type) return Bad("files", "one has an unknown type");
+  if (!type) return BadField("files", "one has an unknown type");
   return MakeFileEntry(*name, *type, IntOr(json, "size"), IntOr(json, "mtime"));
 }
 
 // A page: in the order of bytes, and within its limits.
 base::Status ReadFiles(const Json& json, RunState* state) {
   const Json& list = Member(json, "files");
-  if (!list.is_null() && !list.is_array()) return Bad("files", "must be a list");
-  if (list.size() > static_cast<size_t>(kMaxListLimit)) return Bad("files", "are too many");
+  if (!list.is_null() && !list.is_array()) return BadField("files", "must be a list");
+  if (list.size() > static_cast<size_t>(kMaxListLimit)) return BadField("files", "are too many");
   size_t cost = 0;
   std::string before;
   for (const Json& one : list) {
     auto file = FileFromJson(one);
     if (!file.ok()) return file.status();
     const std::string name = file->Bytes();
-    if (name <= before) return Bad("files", "are not in order");
+    if (name <= before) return BadField("files", "are not in order");
     before = name;
     cost += CostInJson(*file);
     state->files.push_back(std::move(file).value());
   }
-  if (cost > kMaxListBytes) return Bad("files", "are too long");
+  if (cost > kMaxListBytes) return BadField("files", "are too long");
   state->files_truncated = BoolOr(json, "filesTruncated");
   state->files_cursor = StringOr(json, "filesCursor");
   const std::string want = state->files_truncated ? ListCursor(before) : "";
-  if (state->files_cursor != want) return Bad("filesCursor", "is not that of the last entry");
+  if (state->files_cursor != want) return BadField("filesCursor", "is not that of the last entry");
   return base::Status::Ok();
 }
 
@@ -302,7 +300,7 @@ base::Result<RunState> RunStateFromJson(const Json& json, int64_t max_output_byt
     state.outcome = one;
     known = true;
   }
-  if (!known) return Bad("outcome", "is unknown");
+  if (!known) return BadField("outcome", "is unknown");
   auto exit_code = Bounded(json, "exitCode", -1, 255);
   if (!exit_code.ok()) return exit_code.status();
   state.exit_code = *exit_code;
@@ -320,7 +318,7 @@ base::Result<RunState> RunStateFromJson(const Json& json, int64_t max_output_byt
   state.error_message = StringOr(json, "errorMessage").substr(0, kMaxMessageBytes);
   state.error_code = StringOr(json, "errorCode");
   if (!state.error_code.empty() && !ParseFileError(state.error_code)) {
-    return Bad("errorCode", "is unknown");
+    return BadField("errorCode", "is unknown");
   }
   if (base::Status files = ReadFiles(json, &state); !files.ok()) return files;
   auto packages = PackagesFromJson(Member(json, "packages"));
