@@ -32,7 +32,13 @@ std::optional<Refusal> Forbidden(const ExecutionContext& c) {
   return Refusal{"NetworkUnavailable", c.seen.egress.problem};
 }
 
-// Why it is not ready; only while it is not, and nothing forbids it.
+// What comes by itself is there: the way out, and the measure of what holds the Sandbox.
+bool Prepared(const ExecutionContext& c) {
+  if (c.seen.egress.state != State::kReady) return false;
+  return !c.settings.require_isolation || IsolationOf(*c.seen.sandbox) == Isolation::kEnforced;
+}
+
+// Why it is not prepared; only while it is not, and nothing forbids it.
 Refusal WhyNotReady(const ExecutionContext& c) {
   if (c.seen.egress.state != State::kReady) return {"NetworkUnavailable", c.seen.egress.problem};
   return {"NetworkNotIsolated",
@@ -71,16 +77,15 @@ std::optional<Refusal> RefusedNetwork(const ExecutionContext& c) {
 }
 
 bool NetworkReady(const ExecutionContext& c) {
-  if (!WantsNetwork(c.spec())) return true;
-  if (c.seen.egress.state != State::kReady || Forbidden(c)) return false;
-  return !c.settings.require_isolation || IsolationOf(*c.seen.sandbox) == Isolation::kEnforced;
+  return !WantsNetwork(c.spec()) || (Prepared(c) && !Forbidden(c));
 }
 
 ExecutionStep HoldForNetwork(const ExecutionContext& c) {
-  if (NetworkReady(c)) return std::nullopt;
+  if (!WantsNetwork(c.spec())) return std::nullopt;
   if (const auto forbidden = Forbidden(c)) {
     return End(c, ExecutionPhase::kFailed, forbidden->code, forbidden->message);
   }
+  if (Prepared(c)) return std::nullopt;
   const Refusal why = WhyNotReady(c);
   const api::Condition* shown = api::FindCondition(c.status().conditions, kNetworkReadyCondition);
   const bool waits = shown != nullptr && shown->status == "False";
