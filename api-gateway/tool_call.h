@@ -10,6 +10,7 @@
 
 #include "libs/api/execution.h"
 #include "libs/api/workspace_path.h"
+#include "libs/egress/domain_list.h"
 
 namespace sandgate::gateway {
 
@@ -26,7 +27,7 @@ using api::kMaxPathBytes;
 inline constexpr size_t kMaxRegistryBytes = 64;
 inline constexpr size_t kMaxCursorBytes = 512;
 inline constexpr int64_t kMaxTimeoutSeconds = 86400;
-inline constexpr size_t kMaxDomains = 64;
+using egress::kMaxDomains;
 inline constexpr size_t kMaxSandboxName = 52;
 
 // Of absent parameters, as the seed says. They stand in results; the objects leave them out.

@@ -2,6 +2,7 @@
 
 #include "libs/base/log.h"
 #include "libs/egress/address.h"
+#include "libs/egress/domain_list.h"
 #include "libs/egress/grant.h"
 
 namespace sandgate::op {
@@ -13,6 +14,12 @@ using base::Status;
 using State = EgressView::State;
 
 constexpr std::chrono::milliseconds kReadDeadline{5'000};
+
+// What is admitted can be granted, and what is granted can be told to a runner.
+static_assert(egress::kMaxDomains == egress::kMaxGrantDomains);
+static_assert(egress::kMaxGrantDomains == api::kMaxRunDomains);
+static_assert(egress::kMaxGrantBytes == api::kMaxRunGrantBytes);
+static_assert(kMaxCaBundleFileBytes <= api::kMaxCaBundleBytes);
 
 EgressView Off() {
   return {
