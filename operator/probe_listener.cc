@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "libs/base/fd.h"
+
 namespace sandgate::op {
 namespace {
 
@@ -23,24 +25,6 @@ constexpr int kBacklog = 128;
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::chrono::milliseconds kPause{100};  // after no descriptor was left, or no connection
 constexpr std::chrono::milliseconds kSelfPatience{1'000};
-
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  ~Descriptor() { Reset(-1); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  void Reset(int number) {
-    if (number_ >= 0) close(number_);
-    number_ = number;
-  }
-  int get() const { return number_; }
-  bool open() const { return number_ >= 0; }
-
- private:
-  int number_;
-};
 
 struct Peer {
   sockaddr_storage address{};
@@ -113,11 +97,11 @@ class ProbeListener::Loop {
   // False: no descriptor is left.
   bool AcceptSome(ProbeListener* owner);
 
-  Descriptor listen_, wake_;
+  base::Fd listen_, wake_;
   std::atomic<bool> stopping_{false};
   Peer target_;  // our own address, as sandboxes see it
   // Our own connection, while it is on its way.
-  Descriptor self_;
+  base::Fd self_;
   Name self_name_;
   uint64_t self_ticket_ = 0;
   std::chrono::steady_clock::time_point self_since_;
@@ -131,13 +115,14 @@ Status ProbeListener::Loop::Open(const http::Address& listen, std::string* ip, s
   const int family = address->address.ss_family;
   listen_.Reset(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
-  if (!listen_.open() || setsockopt(listen_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+  if (!listen_.valid() ||
+      setsockopt(listen_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       bind(listen_.get(), address->raw(), address->size) != 0 ||
       ::listen(listen_.get(), kBacklog) != 0) {
     return Failed("listening on " + listen.host + " port " + std::to_string(listen.port));
   }
   wake_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake_.open()) return Failed("eventfd");
+  if (!wake_.valid()) return Failed("eventfd");
   *port = LocalName(listen_.get()).port;
   *ip = ToText(&*self).ip;
   target_ = *FromText(*ip, static_cast<uint16_t>(std::stoi(*port)));
@@ -147,15 +132,15 @@ Status ProbeListener::Loop::Open(const http::Address& listen, std::string* ip, s
 // Connects to ourselves where somebody wants to know that we are heard.
 void ProbeListener::Loop::Knock(ProbeListener* owner) {
   const auto now = std::chrono::steady_clock::now();
-  if (self_.open() && now - self_since_ < kSelfPatience) return;
-  self_.Reset(-1);
+  if (self_.valid() && now - self_since_ < kSelfPatience) return;
+  self_.Reset();
   self_ticket_ = owner->SelfWanted();
   if (self_ticket_ == 0) return;
   self_since_ = now;
   self_.Reset(socket(target_.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!self_.open()) return;
+  if (!self_.valid()) return;
   if (connect(self_.get(), target_.raw(), target_.size) != 0 && errno != EINPROGRESS) {
-    return self_.Reset(-1);
+    return self_.Reset();
   }
   self_name_ = LocalName(self_.get());
 }
@@ -163,13 +148,13 @@ void ProbeListener::Loop::Knock(ProbeListener* owner) {
 bool ProbeListener::Loop::AcceptSome(ProbeListener* owner) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     Peer peer;
-    const Descriptor arrived(
+    const base::Fd arrived(
         accept4(listen_.get(), peer.raw(), &peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!arrived.open()) return errno != EMFILE && errno != ENFILE && errno != ENOMEM;
+    if (!arrived.valid()) return errno != EMFILE && errno != ENFILE && errno != ENOMEM;
     const Name name = ToText(&peer);
-    if (self_.open() && name.ip == self_name_.ip && name.port == self_name_.port) {
+    if (self_.valid() && name.ip == self_name_.ip && name.port == self_name_.port) {
       owner->ArrivedSelf(self_ticket_);
-      self_.Reset(-1);
+      self_.Reset();
     } else {
       owner->Arrived(name.ip);
     }
@@ -184,13 +169,13 @@ void ProbeListener::Loop::Run(ProbeListener* owner) {
     fds[0] = {wake_.get(), POLLIN, 0};
     fds[1] = {pause ? -1 : listen_.get(), POLLIN, 0};
     fds[2] = {self_.get(), 0, 0};  // only whether it failed
-    const bool waits = pause || self_.open() || owner->SelfWanted() != 0;
+    const bool waits = pause || self_.valid() || owner->SelfWanted() != 0;
     poll(fds.data(), fds.size(), waits ? static_cast<int>(kPause.count()) : -1);
     uint64_t ignored = 0;
     [[maybe_unused]] const ssize_t drained = read(wake_.get(), &ignored, sizeof ignored);
     pause = !AcceptSome(owner);
     if ((fds[2].revents & (POLLERR | POLLHUP)) != 0 && self_.get() == fds[2].fd) {
-      self_.Reset(-1);
+      self_.Reset();
       pause = true;
     }
     Knock(owner);

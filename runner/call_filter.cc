@@ -13,7 +13,7 @@
 #include <memory>
 #include <optional>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/stage_io.h"
 
 namespace sandgate::runner {
@@ -137,7 +137,7 @@ base::Result<std::string> BuildCallFilter() {
   }
   if (const int error = AddRefused(context.get())) return Failed("refused calls", -error);
   if (const int error = AddByArgument(context.get())) return Failed("arguments", -error);
-  const Fd file(memfd_create("filter", MFD_CLOEXEC));
+  const base::Fd file(memfd_create("filter", MFD_CLOEXEC));
   if (!file.valid()) return Failed("memfd", errno);
   if (const int error = seccomp_export_bpf(context.get(), file.get())) {
     return Failed("export", -error);

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/file_answer.h"
 #include "runner/run_child.h"
 #include "runner/run_privileges.h"
@@ -30,7 +30,7 @@ const char* Confine(const RunSpec& spec, const std::string& filter, const sigset
 
 [[noreturn]] void Work(const RunSpec& spec, const std::string& filter, const sigset_t& mask) {
   if (const char* step = Confine(spec, filter, mask)) _exit(Refuse(kStatusFd, step));
-  const Fd workspace(open(kWorkspacePath, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const base::Fd workspace(open(kWorkspacePath, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!workspace.valid()) _exit(Refuse(kStatusFd, "open the workspace"));
   close(kSpecFd);
   close(kStatusFd);

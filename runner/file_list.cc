@@ -31,7 +31,7 @@ MaybeError Open(int workspace, const FileRequest& request, Directory* directory)
       .make_directories = false, .follow_last = true, .last_is_directory = true};
   const std::string& path = request.path.empty() ? "." : request.path;
   if (auto error = FindPlace(workspace, path, options, &place)) return error;
-  Fd fd(openat(place.directory.get(), ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  base::Fd fd(openat(place.directory.get(), ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return ErrorOf(errno, path);
   directory->reset(fdopendir(fd.get()));
   if (*directory == nullptr) return ErrorOf(errno, path);

@@ -29,14 +29,15 @@ FileError TooLarge(const FileRequest& request, const std::string& size) {
 }
 
 // Opened only when it looks like a file, without waiting for anybody, and looked at again.
-MaybeError OpenFile(const Place& place, const std::string& path, Fd* file, struct stat* info) {
+MaybeError OpenFile(const Place& place, const std::string& path, base::Fd* file,
+                    struct stat* info) {
   if (fstatat(place.directory.get(), place.name.c_str(), info, AT_SYMLINK_NOFOLLOW) != 0) {
     return ErrorOf(errno, path);
   }
   if (S_ISDIR(info->st_mode)) return ErrorOf(EISDIR, path);
   if (!S_ISREG(info->st_mode)) return ErrorOf(S_ISLNK(info->st_mode) ? ELOOP : ENXIO, path);
   constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
-  *file = Fd(openat(place.directory.get(), place.name.c_str(), kFlags));
+  *file = base::Fd(openat(place.directory.get(), place.name.c_str(), kFlags));
   if (!file->valid() || fstat(file->get(), info) != 0) return ErrorOf(errno, path);
   if (!S_ISREG(info->st_mode)) return ErrorOf(ENXIO, path);
   return std::nullopt;
@@ -50,7 +51,7 @@ MaybeError ReadWorkspaceFile(int workspace, const FileRequest& request, std::str
       .make_directories = false, .follow_last = true, .last_is_directory = false};
   if (auto error = FindPlace(workspace, request.path, options, &place)) return error;
   if (place.name.empty()) return ErrorOf(EISDIR, request.path);
-  Fd file;
+  base::Fd file;
   struct stat info = {};
   if (auto error = OpenFile(place, request.path, &file, &info)) return error;
   if (info.st_size > request.max_bytes) return TooLarge(request, std::to_string(info.st_size));

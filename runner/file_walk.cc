@@ -46,7 +46,7 @@ class Walk {
   const WalkOptions options_;
   std::deque<std::string> ahead_;  // names not gone yet
   bool last_is_directory_ = false;
-  std::vector<Fd> held_;  // the directories gone down from the workspace
+  std::vector<base::Fd> held_;  // the directories gone down from the workspace
   std::optional<std::string> last_;
   int hops_ = 0;
   int surprises_ = 0;
@@ -62,7 +62,7 @@ std::optional<FileError> Walk::Go(Place* place) {
   }
   place->name = last_.value_or("");
   place->directory =
-      held_.empty() ? Fd(fcntl(workspace_, F_DUPFD_CLOEXEC, 0)) : std::move(held_.back());
+      held_.empty() ? base::Fd(fcntl(workspace_, F_DUPFD_CLOEXEC, 0)) : std::move(held_.back());
   if (!place->directory.valid()) return ErrorOf(errno, path_);
   return std::nullopt;
 }
@@ -92,7 +92,7 @@ std::optional<FileError> Walk::Enter(const std::string& name) {
   if (held_.size() >= api::kMaxPathDepth) {
     return Problem(FileErrorCode::kInvalidPath, "is more than 256 directories deep.");
   }
-  Fd directory(openat(top(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  base::Fd directory(openat(top(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   const int error = errno;
   if (directory.valid()) {
     struct stat info = {};

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "libs/api/workspace_path.h"
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 
 namespace sandgate::runner {
 
@@ -24,8 +24,8 @@ struct WalkOptions {
 };
 
 struct Place {
-  Fd directory;      // O_PATH
-  std::string name;  // in it, may not exist; "" where the path means the directory itself
+  base::Fd directory;  // O_PATH
+  std::string name;    // in it, may not exist; "" where the path means the directory itself
 };
 
 // `workspace` is an open directory, kept by the caller; `path` as it was given. Messages name the

@@ -55,7 +55,7 @@ std::string DraftName() {
 
 int Fill(int directory, const std::string& draft, const FileRequest& request) {
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  const Fd file(openat(directory, draft.c_str(), kFlags, kPrivateMode));
+  const base::Fd file(openat(directory, draft.c_str(), kFlags, kPrivateMode));
   if (!file.valid()) return errno;
   if (!WriteWhole(file.get(), request.content)) return errno;
   if (fchmod(file.get(), request.mode.value_or(kDefaultMode)) != 0) return errno;
@@ -85,14 +85,14 @@ MaybeError Replace(const Place& place, const FileRequest& request) {
 }
 
 // The file to append to, made if there is none. Neither a link nor a FIFO is ever opened.
-int OpenForAppend(const Place& place, Fd* file, bool* made) {
+int OpenForAppend(const Place& place, base::Fd* file, bool* made) {
   constexpr int kFlags = O_WRONLY | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
   const int directory = place.directory.get();
   const char* name = place.name.c_str();
-  *file = Fd(openat(directory, name, kFlags));
+  *file = base::Fd(openat(directory, name, kFlags));
   *made = false;
   if (!file->valid() && errno == ENOENT) {
-    *file = Fd(openat(directory, name, kFlags | O_CREAT | O_EXCL, kPrivateMode));
+    *file = base::Fd(openat(directory, name, kFlags | O_CREAT | O_EXCL, kPrivateMode));
     *made = file->valid();
   }
   return file->valid() ? 0 : errno;
@@ -100,7 +100,7 @@ int OpenForAppend(const Place& place, Fd* file, bool* made) {
 
 MaybeError Append(const Place& place, const FileRequest& request) {
   const HoldTerminate hold;
-  Fd file;
+  base::Fd file;
   bool made = false;
   if (const int error = OpenForAppend(place, &file, &made)) return ErrorOf(error, request.path);
   struct stat info = {};

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/stage_io.h"
 
 namespace sandgate::runner {
@@ -22,7 +22,7 @@ base::Status Failed(const std::string& path) {
 }  // namespace
 
 base::Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
-  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const base::Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return Failed(path);
   std::string text;
   char bytes[64 * 1024];
@@ -42,7 +42,7 @@ base::Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
 base::Status WriteFileAtomically(const std::string& path, std::string_view text, mode_t mode) {
   const std::string draft = path + ".new";
   if (unlink(draft.c_str()) != 0 && errno != ENOENT) return Failed(draft);
-  const Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  const base::Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file.valid() || !WriteWhole(file.get(), text)) return Failed(draft);
   if (fchmod(file.get(), mode) != 0) return Failed(draft);
   if (rename(draft.c_str(), path.c_str()) != 0) return Failed(path);

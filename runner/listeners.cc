@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runner/descriptors.h"
 #include "runner/network_logic.h"
 
 namespace sandgate::runner {
@@ -26,9 +27,9 @@ sockaddr_in Door(uint16_t port) {
 }
 
 // No SO_REUSEPORT: nobody else can listen there afterwards.
-Fd Listen(uint16_t port) {
+base::Fd Listen(uint16_t port) {
   const sockaddr_in address = Door(port);
-  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  base::Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return fd;
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       listen(fd.get(), kBacklog) != 0) {
@@ -39,7 +40,7 @@ Fd Listen(uint16_t port) {
   return fd;
 }
 
-bool ListensAt(const Fd& fd, uint16_t port) {
+bool ListensAt(const base::Fd& fd, uint16_t port) {
   const sockaddr_in wanted = Door(port);
   sockaddr_in bound = {};
   socklen_t size = sizeof bound;
@@ -51,55 +52,21 @@ bool ListensAt(const Fd& fd, uint16_t port) {
          getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_size) == 0 && listens != 0;
 }
 
-struct Envelope {
-  char byte = 'L';
-  iovec data = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(kListeners * sizeof(int))] = {};
-  msghdr header = {};
-
-  Envelope() {
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-  }
-};
-
 }  // namespace
 
 const char* OfferListeners(int socket) {
-  const Fd proxy = Listen(kProxyDoorPort);
+  const base::Fd proxy = Listen(kProxyDoorPort);
   if (!proxy.valid()) return "listen on the run's proxy port";
-  const Fd tls = Listen(kTlsDoorPort);
+  const base::Fd tls = Listen(kTlsDoorPort);
   if (!tls.valid()) return "listen on the run's port 443";
   const int fds[kListeners] = {proxy.get(), tls.get()};
-  Envelope envelope;
-  cmsghdr* const control = CMSG_FIRSTHDR(&envelope.header);
-  control->cmsg_level = SOL_SOCKET;
-  control->cmsg_type = SCM_RIGHTS;
-  control->cmsg_len = CMSG_LEN(sizeof fds);
-  std::memcpy(CMSG_DATA(control), fds, sizeof fds);
-  ssize_t sent = 0;
-  do {
-    sent = sendmsg(socket, &envelope.header, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent == 1 ? nullptr : "hand over the run's listeners";
+  return SendDescriptors(socket, fds) ? nullptr : "hand over the run's listeners";
 }
 
-std::optional<Listeners> TakeListeners(const Fd& socket) {
-  Envelope envelope;
-  ssize_t got = 0;
-  do {
-    got = recvmsg(socket.get(), &envelope.header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
-  const cmsghdr* const control = got == 1 ? CMSG_FIRSTHDR(&envelope.header) : nullptr;
-  std::array<int, kListeners> fds;
-  if (control == nullptr || control->cmsg_type != SCM_RIGHTS ||
-      control->cmsg_len != CMSG_LEN(sizeof fds)) {
-    return std::nullopt;
-  }
-  std::memcpy(fds.data(), CMSG_DATA(control), sizeof fds);
-  Listeners listeners{Fd(fds[0]), Fd(fds[1])};
+std::optional<Listeners> TakeListeners(const base::Fd& socket) {
+  std::vector<base::Fd> received = ReceiveDescriptors(socket.get(), kListeners, MSG_DONTWAIT);
+  if (received.size() != kListeners) return std::nullopt;
+  Listeners listeners{std::move(received[0]), std::move(received[1])};
   if (!ListensAt(listeners.proxy, kProxyDoorPort) || !ListensAt(listeners.tls, kTlsDoorPort)) {
     return std::nullopt;
   }

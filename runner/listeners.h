@@ -4,13 +4,13 @@
 
 #include <optional>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 
 namespace sandgate::runner {
 
 struct Listeners {
-  Fd proxy;  // 127.0.0.1:kProxyDoorPort of the run
-  Fd tls;    // 127.0.0.1:kTlsDoorPort of the run
+  base::Fd proxy;  // 127.0.0.1:kProxyDoorPort of the run
+  base::Fd tls;    // 127.0.0.1:kTlsDoorPort of the run
 };
 
 // In the init, with the capabilities of its user namespace: listens, hands the sockets over
@@ -19,6 +19,6 @@ const char* OfferListeners(int socket);
 
 // In the runner: what the init offered. nullopt when it is anything but two sockets that listen
 // there, or the init is gone.
-std::optional<Listeners> TakeListeners(const Fd& socket);
+std::optional<Listeners> TakeListeners(const base::Fd& socket);
 
 }  // namespace sandgate::runner

@@ -7,7 +7,7 @@
 
 #include <utility>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/process_list.h"
 
 namespace sandgate::runner {
@@ -18,7 +18,7 @@ namespace {
 constexpr int kSamplesPerSentryRead = 4;
 constexpr int64_t kSentryGrowthBytes = 1024 * 1024;
 
-std::string ReadStart(const Fd& file) {
+std::string ReadStart(const base::Fd& file) {
   char text[4096];
   const ssize_t size = pread(file.get(), text, sizeof text, 0);
   return std::string(text, size > 0 ? static_cast<size_t>(size) : 0);
@@ -43,12 +43,12 @@ class Workspace {
   }
 
  private:
-  Fd directory_;
+  base::Fd directory_;
 };
 
 class GvisorProbe : public MemoryProbe {
  public:
-  GvisorProbe(Fd meminfo, Fd sentry, const std::string& workspace)
+  GvisorProbe(base::Fd meminfo, base::Fd sentry, const std::string& workspace)
       : meminfo_(std::move(meminfo)), sentry_(std::move(sentry)), workspace_(workspace) {}
 
   MemorySample Sample(pid_t /*root*/) override {
@@ -66,7 +66,7 @@ class GvisorProbe : public MemoryProbe {
   }
 
  private:
-  Fd meminfo_, sentry_;
+  base::Fd meminfo_, sentry_;
   Workspace workspace_;
   int64_t samples_ = 0;
   int64_t sentry_bytes_ = 0;
@@ -88,8 +88,8 @@ class LinuxProbe : public MemoryProbe {
 }  // namespace
 
 std::unique_ptr<MemoryProbe> MemoryProbe::Create(const std::string& workspace) {
-  Fd meminfo(open("/proc/meminfo", O_RDONLY | O_CLOEXEC));
-  Fd sentry(open("/proc/sentry-meminfo", O_RDONLY | O_CLOEXEC));
+  base::Fd meminfo(open("/proc/meminfo", O_RDONLY | O_CLOEXEC));
+  base::Fd sentry(open("/proc/sentry-meminfo", O_RDONLY | O_CLOEXEC));
   if (!sentry.valid()) return std::make_unique<LinuxProbe>();
   return std::make_unique<GvisorProbe>(std::move(meminfo), std::move(sentry), workspace);
 }

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/root_files.h"
 
 namespace sandgate::runner {
@@ -38,7 +38,7 @@ bool MakeReadOnly(const std::string& target) {
 }  // namespace
 
 base::Status MakePackagesPlace(const std::string& workspace) {
-  const Fd directory(open(workspace.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const base::Fd directory(open(workspace.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (directory.valid() && mkdirat(directory.get(), Name(), kMode) == 0) return base::Status::Ok();
   if (directory.valid() && errno == EEXIST) {
     return base::Status(base::Code::kAlreadyExists,

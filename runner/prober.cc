@@ -31,7 +31,7 @@ ProbeOutcome OutcomeOf(int error) {
 }
 
 // What became of a connection that is under way.
-ProbeOutcome Await(const Fd& socket, milliseconds timeout, int stop) {
+ProbeOutcome Await(const base::Fd& socket, milliseconds timeout, int stop) {
   const base::MonotonicTime deadline = base::RealClock().MonotonicNow() + timeout;
   for (;;) {
     const auto left =
@@ -52,7 +52,7 @@ ProbeOutcome Await(const Fd& socket, milliseconds timeout, int stop) {
 }  // namespace
 
 ProbeOutcome ProbeOnce(const SocketAddress& target, milliseconds timeout, int stop) {
-  const Fd socket(::socket(target.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const base::Fd socket(::socket(target.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return OutcomeOf(errno);
   if (connect(socket.get(), target.get(), target.size()) == 0) return ProbeOutcome::kConnected;
   if (errno != EINPROGRESS) return OutcomeOf(errno);

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "libs/api/run_network.h"
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/socket_address.h"
 
 namespace sandgate::runner {
@@ -30,7 +30,7 @@ class Prober {
   bool Start(const SocketAddress& target, std::chrono::milliseconds timeout, Callback done);
 
  private:
-  const Fd stop_;  // eventfd
+  const base::Fd stop_;  // eventfd
   std::mutex mutex_;
   bool busy_ = false;      // guarded by mutex_
   bool stopping_ = false;  // guarded by mutex_

@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 
 namespace sandgate::runner {
 namespace {
@@ -54,7 +54,7 @@ std::vector<ProcessInfo> ListProcesses() {
   while (const dirent* entry = readdir(directory)) {
     if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
     const std::string path = std::string("/proc/") + entry->d_name + "/stat";
-    const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const base::Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     char text[1024];
     const ssize_t size = file.valid() ? read(file.get(), text, sizeof text) : -1;
     if (size <= 0) continue;

@@ -54,7 +54,7 @@ class RelayImpl : public Relay {
     net::steady_timer retry;
   };
 
-  void Open(Entrance* entrance, Fd listener);
+  void Open(Entrance* entrance, base::Fd listener);
   net::awaitable<void> Accept(Entrance* entrance);
   void Begin(Tcp::socket client, Door door);
   void Close();
@@ -88,7 +88,7 @@ void RelayImpl::Serve(Listeners listeners) {
   });
 }
 
-void RelayImpl::Open(Entrance* entrance, Fd listener) {
+void RelayImpl::Open(Entrance* entrance, base::Fd listener) {
   error_code ec;
   entrance->acceptor.assign(Tcp::v4(), listener.get(), ec);
   if (ec) return;  // the code finds nobody there

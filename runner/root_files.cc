@@ -4,7 +4,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/stage_io.h"
 
 namespace sandgate::runner {
@@ -18,7 +18,7 @@ bool MakeDirectory(const std::string& path) {
 }
 
 bool MakeFile(const std::string& path, std::string_view text, mode_t mode) {
-  const Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  const base::Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   return fd.valid() && WriteWhole(fd.get(), text);
 }
 

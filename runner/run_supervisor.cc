@@ -85,7 +85,7 @@ class Session {
  private:
   void Turn();
   int WaitMillis(base::MonotonicTime now) const;
-  bool Drain(Fd& fd, OutputBuffer& buffer);
+  bool Drain(base::Fd& fd, OutputBuffer& buffer);
   void OpenNetwork();
   void ReadStatus();
   void Handle(const StatusRecord& record);
@@ -142,7 +142,7 @@ void Session::Turn() {
 }
 
 // True at the stream's end.
-bool Session::Drain(Fd& fd, OutputBuffer& buffer) {
+bool Session::Drain(base::Fd& fd, OutputBuffer& buffer) {
   char bytes[kReadBytes];
   for (size_t i = 0; i < kReadsPerTurn; ++i) {
     const ssize_t got = read(fd.get(), bytes, sizeof bytes);
@@ -231,7 +231,7 @@ base::Result<api::RunState> Session::End() {
   }
   // All writers are dead: what they wrote is in the pipes. A pipe may still have no end, where a
   // descriptor was lost in a cycle of messages, so an empty one is the end as well.
-  const auto finish = [this](Fd& fd, OutputBuffer& buffer) {
+  const auto finish = [this](base::Fd& fd, OutputBuffer& buffer) {
     pollfd one = {fd.get(), POLLIN, 0};
     while (fd.valid() && poll(&one, 1, 0) > 0) {
       if (Drain(fd, buffer)) return;
@@ -258,13 +258,13 @@ base::Result<api::RunState> Session::End() {
 
 base::Result<std::unique_ptr<RunSupervisor>> RunSupervisor::Create(SupervisorOptions options,
                                                                    Spawner spawner) {
-  Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  base::Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return base::Status(base::Code::kInternal, "eventfd failed");
   return std::unique_ptr<RunSupervisor>(
       new RunSupervisor(std::move(options), std::move(spawner), std::move(wake)));
 }
 
-RunSupervisor::RunSupervisor(SupervisorOptions options, Spawner spawner, Fd wake)
+RunSupervisor::RunSupervisor(SupervisorOptions options, Spawner spawner, base::Fd wake)
     : options_(std::move(options)),
       spawner_(std::move(spawner)),
       probe_(MemoryProbe::Create(options_.workspace)),

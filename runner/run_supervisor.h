@@ -7,7 +7,7 @@
 #include <string>
 
 #include "libs/api/runner_protocol.h"
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/identity.h"
 #include "runner/memory_probe.h"
 #include "runner/request_spec.h"
@@ -39,7 +39,7 @@ class RunSupervisor {
   void ForgetCancel() { cancel_ = false; }
 
  private:
-  RunSupervisor(SupervisorOptions options, Spawner spawner, Fd wake);
+  RunSupervisor(SupervisorOptions options, Spawner spawner, base::Fd wake);
 
   base::Result<api::RunState> Install(const api::RunRequest& request);
   base::Result<api::RunState> RunOnce(const RunSpec& spec, const api::RunRequest& request);
@@ -48,7 +48,7 @@ class RunSupervisor {
   SupervisorOptions options_;
   Spawner spawner_;
   std::unique_ptr<MemoryProbe> probe_;
-  Fd wake_;                     // eventfd
+  base::Fd wake_;               // eventfd
   bool packages_made_ = false;  // kPackagesPath is ours, and no code may write there
   std::atomic<bool> cancel_ = false;
 };

@@ -25,37 +25,38 @@ base::Status Failed(const std::string& step) {
   return base::Status(base::Code::kInternal, step + ": " + std::strerror(errno));
 }
 
-Fd Above(Fd fd) {
-  return Fd(fcntl(fd.get(), F_DUPFD_CLOEXEC, kAboveStage));
+base::Fd Above(base::Fd fd) {
+  return base::Fd(fcntl(fd.get(), F_DUPFD_CLOEXEC, kAboveStage));
 }
 
-base::Result<Fd> SealedMemory(const char* name, const std::string& text) {
-  Fd fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+base::Result<base::Fd> SealedMemory(const char* name, const std::string& text) {
+  base::Fd fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid() || !WriteWhole(fd.get(), text)) return Failed("write a memfd");
   constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
   if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return Failed("seal a memfd");
-  Fd above = Above(std::move(fd));
+  base::Fd above = Above(std::move(fd));
   if (!above.valid()) return Failed("place a memfd");
   return above;
 }
 
 struct Pipe {
-  Fd read, write;
+  base::Fd read, write;
 };
 
 base::Result<Pipe> MakePipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Failed("make a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
+  return Pipe{base::Fd(ends[0]), base::Fd(ends[1])};
 }
 
-bool NonBlocking(const Fd& fd) {
+bool NonBlocking(const base::Fd& fd) {
   const int flags = fcntl(fd.get(), F_GETFL);
   return flags >= 0 && fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
 // posix_spawn(3), which is safe in a program with threads.
-base::Result<pid_t> SpawnStage(const std::string& program, const Fd& socket, const Fd& filter) {
+base::Result<pid_t> SpawnStage(const std::string& program, const base::Fd& socket,
+                               const base::Fd& filter) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -88,14 +89,14 @@ base::Result<pid_t> SpawnStage(const std::string& program, const Fd& socket, con
 base::Result<Spawner> Spawner::Create(std::string program) {
   base::Result<std::string> filter = BuildCallFilter();
   if (!filter.ok()) return filter.status();
-  base::Result<Fd> memory = SealedMemory("filter", *filter);
+  base::Result<base::Fd> memory = SealedMemory("filter", *filter);
   if (!memory.ok()) return memory.status();
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     return Failed("make a socket pair");
   }
-  Fd ours(ends[0]);
-  const Fd theirs = Above(Fd(ends[1]));
+  base::Fd ours(ends[0]);
+  const base::Fd theirs = Above(base::Fd(ends[1]));
   if (!theirs.valid()) return Failed("place a socket");
   base::Result<pid_t> stage = SpawnStage(program, theirs, *memory);
   if (!stage.ok()) return stage.status();
@@ -108,7 +109,7 @@ Spawner::~Spawner() {
 }
 
 base::Result<RunProcess> Spawner::Spawn(const RunSpec& spec) const {
-  base::Result<Fd> text = SealedMemory("run", Encode(spec));
+  base::Result<base::Fd> text = SealedMemory("run", Encode(spec));
   if (!text.ok()) return text.status();
   std::array<Pipe, 4> pipes;
   for (Pipe& pipe : pipes) {
@@ -127,7 +128,7 @@ base::Result<RunProcess> Spawner::Spawn(const RunSpec& spec) const {
   message.descriptors[kStderrFd] = err.write.get();
   message.descriptors[kStatusFd] = status.write.get();
   message.descriptors[kControlFd] = control.read.get();
-  Fd network, offered;
+  base::Fd network, offered;
   if (spec.network) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {

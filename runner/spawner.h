@@ -6,18 +6,18 @@
 #include <string>
 #include <utility>
 
+#include "libs/base/fd.h"
 #include "libs/base/status.h"
-#include "runner/fd.h"
 #include "runner/run_spec.h"
 
 namespace sandgate::runner {
 
 // A run as the runner holds it. All descriptors are non-blocking and close on exec.
 struct RunProcess {
-  Fd out, err;  // what the code writes
-  Fd status;    // StatusRecords; its end means that the init is gone, or never came
-  Fd control;
-  Fd network;  // of a run with network: what OfferListeners speaks to
+  base::Fd out, err;  // what the code writes
+  base::Fd status;    // StatusRecords; its end means that the init is gone, or never came
+  base::Fd control;
+  base::Fd network;  // of a run with network: what OfferListeners speaks to
 };
 
 // Holds the stage, which lives as long as it. One thread at a time may spawn.
@@ -41,10 +41,10 @@ class Spawner {
     pid_t pid;
   };
 
-  Spawner(pid_t stage, Fd socket) : stage_(stage), socket_(std::move(socket)) {}
+  Spawner(pid_t stage, base::Fd socket) : stage_(stage), socket_(std::move(socket)) {}
 
   Stage stage_;
-  Fd socket_;
+  base::Fd socket_;
 };
 
 }  // namespace sandgate::runner

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,8 +10,11 @@
 #include <csignal>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
+#include "runner/descriptors.h"
 #include "runner/run_init.h"
 #include "runner/stage_io.h"
 
@@ -27,38 +29,14 @@ constexpr unsigned kFirstForeignFd = 4;
 constexpr unsigned long kNamespaces =
     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET;
 
-// One control message with a run's descriptors, for both directions.
-struct Envelope {
-  char byte = 0;
-  iovec data = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxRunDescriptors * sizeof(int))] = {};
-  msghdr header = {};
-
-  Envelope() {
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-  }
-};
-
 // False when the runner is gone.
 bool Receive(StageMessage* message) {
-  Envelope envelope;
-  ssize_t got = 0;
-  do {
-    got = recvmsg(kSocketFd, &envelope.header, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  const cmsghdr* control = CMSG_FIRSTHDR(&envelope.header);
-  if (got != 1 || control == nullptr) return false;
-  *message = StageMessage();
+  std::vector<base::Fd> received = ReceiveDescriptors(kSocketFd, kMaxRunDescriptors);
   // Without network, and with.
-  for (const size_t count : {size_t{kNetworkFd}, size_t{kMaxRunDescriptors}}) {
-    if (control->cmsg_len != CMSG_LEN(count * sizeof(int))) continue;
-    std::memcpy(message->descriptors.data(), CMSG_DATA(control), count * sizeof(int));
-    return true;
-  }
-  return false;
+  if (received.size() != kNetworkFd && received.size() != kMaxRunDescriptors) return false;
+  *message = StageMessage();
+  for (size_t i = 0; i < received.size(); ++i) message->descriptors[i] = received[i].Release();
+  return true;
 }
 
 // Puts the run's descriptors where the init expects them, and closes whatever else is open.
@@ -111,19 +89,9 @@ void Start(const StageMessage& message, const std::string& filter, uid_t uid, gi
 }  // namespace
 
 base::Status SendToStage(int socket, const StageMessage& message) {
-  Envelope envelope;
-  cmsghdr* control = CMSG_FIRSTHDR(&envelope.header);
-  control->cmsg_level = SOL_SOCKET;
-  control->cmsg_type = SCM_RIGHTS;
-  const size_t bytes = message.count() * sizeof(int);
-  envelope.header.msg_controllen = CMSG_SPACE(bytes);
-  control->cmsg_len = CMSG_LEN(bytes);
-  std::memcpy(CMSG_DATA(control), message.descriptors.data(), bytes);
-  ssize_t sent = 0;
-  do {
-    sent = sendmsg(socket, &envelope.header, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent == 1) return base::Status::Ok();
+  if (SendDescriptors(socket, std::span(message.descriptors).first(message.count()))) {
+    return base::Status::Ok();
+  }
   return base::Status(base::Code::kUnavailable,
                       std::string("the stage is gone: ") + std::strerror(errno));
 }

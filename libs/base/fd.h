@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace sandgate::runner {
+namespace sandgate::base {
 
 class Fd {
  public:
@@ -30,4 +30,4 @@ class Fd {
   int fd_ = -1;
 };
 
-}  // namespace sandgate::runner
+}  // namespace sandgate::base

@@ -13,7 +13,7 @@
 #include <fstream>
 #include <set>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/file_operations.h"
 
 namespace sandgate::runner {
@@ -31,7 +31,7 @@ class FileOperations : public ::testing::Test {
     fs::create_directory(base_ / "workspace");
     workspace_ = base_ / "workspace";
     std::ofstream(base_ / "secret") << "secret";
-    fd_ = Fd(open(workspace_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    fd_ = base::Fd(open(workspace_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
   void TearDown() override { fs::remove_all(base_); }
 
@@ -84,7 +84,7 @@ class FileOperations : public ::testing::Test {
   }
 
   fs::path base_, workspace_;
-  Fd fd_;
+  base::Fd fd_;
 };
 
 TEST_F(FileOperations, WhatIsWrittenIsReadByteForByte) {
@@ -130,7 +130,7 @@ TEST_F(FileOperations, SaysWhatIsWrong) {
   fs::create_directories(workspace_ / "dir/sub");
   std::ofstream(workspace_ / "file") << "x";
   ASSERT_EQ(mkfifo((workspace_ / "fifo").c_str(), 0666), 0);
-  const Fd socket_fd(socket(AF_UNIX, SOCK_STREAM, 0));
+  const base::Fd socket_fd(socket(AF_UNIX, SOCK_STREAM, 0));
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   (workspace_ / "sock").string().copy(address.sun_path, sizeof address.sun_path - 1);

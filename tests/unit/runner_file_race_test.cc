@@ -11,7 +11,7 @@
 #include <fstream>
 #include <thread>
 
-#include "runner/fd.h"
+#include "libs/base/fd.h"
 #include "runner/file_operations.h"
 
 namespace sandgate::runner {
@@ -38,7 +38,7 @@ class FileRace : public ::testing::Test {
     fs::create_symlink("../outside/f", base_ / "workspace/link");
     // Not of every kernel (gVisor has none).
     if (!Exchange()) GTEST_SKIP() << "there is no RENAME_EXCHANGE here";
-    workspace_ = Fd(open((base_ / "workspace").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    workspace_ = base::Fd(open((base_ / "workspace").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     swapper_ = std::thread([this] {
       while (!stop_ && Exchange()) ++swaps_;
     });
@@ -80,7 +80,7 @@ class FileRace : public ::testing::Test {
   }
 
   fs::path base_;
-  Fd workspace_;
+  base::Fd workspace_;
   std::thread swapper_;
   std::atomic<bool> stop_ = false;
   std::atomic<int> swaps_ = 0;

@@ -184,7 +184,7 @@ struct Listener {
     EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
     at = *SocketAddress::Parse("127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
   }
-  Fd fd;
+  base::Fd fd;
   SocketAddress at = *SocketAddress::Parse("127.0.0.1:1");
 };
 
